@@ -1,0 +1,17 @@
+//! The course's book: renders `book/src` with the catalogue's exercise cards and the measured evidence, and serves it
+//! on this machine with the learner's own verdicts in it.
+
+mod anchor;
+pub mod card;
+pub mod course;
+pub mod directive;
+pub mod figure;
+mod host;
+pub mod html;
+pub mod live;
+mod plot;
+pub mod prose;
+mod scale;
+pub mod serve;
+pub mod site;
+mod watch;

@@ -1,0 +1,324 @@
+//! The timed checks of one exercise: gates for the verdict, criterion reports and flamegraphs for the learner.
+
+use std::{
+    hint::black_box,
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use catalogue::{Finding, Gate, Spec, Status, evidence::Figure};
+use fastrand::Rng;
+
+use crate::{graded, paired, suite};
+
+/// What one sample of the slower side should take: long against the clock's resolution, short against the time slice
+/// of a busy machine's scheduler.
+const SAMPLE: Duration = Duration::from_millis(2);
+/// Inputs in one sample at most; each is made anew.
+const MOST_INPUTS: usize = 4_096;
+
+/// One side of a comparison: how an input is made, which is not timed, and what is done with it, which is.
+///
+/// Every input is made anew from the run's seed, so that a remembered answer is of no use.
+pub struct Side<O> {
+    time: Box<dyn Fn(u64, usize, Clock) -> (Duration, O)>,
+    #[cfg(feature = "standalone")]
+    criterion: Box<dyn Fn(&mut criterion::Bencher)>,
+}
+
+impl<O: 'static> Side<O> {
+    /// A side from its two parts.
+    pub fn new<I: 'static>(prepare: impl Fn(&mut Rng) -> I + 'static, run: impl Fn(&mut I) -> O + 'static) -> Self {
+        let parts = std::rc::Rc::new((prepare, run));
+        #[cfg(feature = "standalone")]
+        let criterion = {
+            let parts = parts.clone();
+            Box::new(move |bencher: &mut criterion::Bencher| {
+                let mut rng = Rng::with_seed(1);
+                bencher.iter_batched_ref(
+                    || (parts.0)(&mut rng),
+                    |input| (parts.1)(input),
+                    criterion::BatchSize::SmallInput,
+                );
+            })
+        };
+        let time = Box::new(move |seed: u64, inputs: usize, clock: Clock| {
+            let mut rng = Rng::with_seed(seed);
+            // One of the outputs, which one cannot be told beforehand, is kept to be compared with the other side's.
+            let kept = rng.usize(..inputs);
+            let mut inputs = prepare_all(inputs, &mut rng, &parts.0);
+            let mut output = None;
+            let start = clock.now();
+            for (i, input) in inputs.iter_mut().enumerate() {
+                let result = black_box((parts.1)(black_box(input)));
+                if i == kept {
+                    output = Some(result);
+                }
+            }
+            let took = clock.now().saturating_sub(start);
+            (took, output.expect("one of the inputs was chosen"))
+        });
+        Self {
+            time,
+            #[cfg(feature = "standalone")]
+            criterion,
+        }
+    }
+}
+
+/// What a sample's time is read from. Both count only while this process has a processor, so that a busy machine's other
+/// work is not taken for the code's own.
+#[derive(Debug, Clone, Copy)]
+enum Clock {
+    /// This thread, for the baseline: threads that a submission leaves running cannot make the baseline look slow.
+    Thread,
+    /// Every thread of the process, for the submission: work that it gives to other threads is still its own.
+    Process,
+}
+
+impl Clock {
+    /// Time on this clock since some moment of its own.
+    #[cfg(unix)]
+    fn now(self) -> Duration {
+        use rustix::time::{ClockId, clock_gettime};
+        let read = clock_gettime(match self {
+            Self::Thread => ClockId::ThreadCPUTime,
+            Self::Process => ClockId::ProcessCPUTime,
+        });
+        // Both parts are never negative on a clock that starts with the process.
+        Duration::new(read.tv_sec.unsigned_abs(), u32::try_from(read.tv_nsec).unwrap_or(0))
+    }
+
+    /// Where the system counts in scheduler ticks of many milliseconds, wall time is the better clock.
+    #[cfg(not(unix))]
+    fn now(self) -> Duration {
+        static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        START.elapsed()
+    }
+}
+
+/// Not inlined, so that a flamegraph can leave it out by name.
+#[inline(never)]
+fn prepare_all<I>(inputs: usize, rng: &mut Rng, prepare: &impl Fn(&mut Rng) -> I) -> Vec<I> {
+    (0..inputs).map(|_| prepare(rng)).collect()
+}
+
+/// Draws one figure for the book.
+type Draw = fn() -> Figure;
+type Timed = Box<dyn Fn(&Gate, u64, Duration) -> Finding>;
+
+struct Entry {
+    name: &'static str,
+    verdict: Timed,
+    /// Runs the learner's code once with about this many inputs.
+    learner: Box<dyn Fn(u64, usize)>,
+    #[cfg(feature = "standalone")]
+    criterion: Box<dyn Fn(&mut criterion::Criterion)>,
+}
+
+/// The timed checks of one exercise, by name.
+pub struct Bench {
+    spec: Spec,
+    entries: Vec<Entry>,
+    figures: Vec<(&'static str, &'static str, Draw)>,
+}
+
+impl Bench {
+    #[doc(hidden)]
+    pub fn new(exercise_toml: &str) -> Self {
+        Self { spec: suite::read(exercise_toml), entries: Vec::new(), figures: Vec::new() }
+    }
+
+    /// Defines the check of kind `speed` that `exercise.toml` lists under `name`: the baseline's time divided by the
+    /// submission's, on the same inputs, whose results must be equal. `advice` follows the figures when it fails.
+    pub fn speed<O: PartialEq + 'static>(
+        self,
+        name: &'static str,
+        advice: &'static str,
+        baseline: Side<O>,
+        yours: Side<O>,
+    ) -> Self {
+        self.entry(
+            name,
+            advice,
+            ["baseline", "yours"],
+            [baseline, yours],
+            [Clock::Thread, Clock::Process],
+            |[baseline, yours]| baseline / yours,
+        )
+    }
+
+    /// Defines the check of kind `growth` that `exercise.toml` lists under `name`: the submission's time on inputs ten
+    /// times the size, divided by its time on the smaller ones. The two sides' results must be equal, so they return
+    /// something that does not depend on the size.
+    pub fn growth<O: PartialEq + 'static>(
+        self,
+        name: &'static str,
+        advice: &'static str,
+        small: Side<O>,
+        ten_times: Side<O>,
+    ) -> Self {
+        self.entry(name, advice, ["10 n", "n"], [ten_times, small], [Clock::Process; 2], |[ten_times, small]| {
+            ten_times / small
+        })
+    }
+
+    fn entry<O: PartialEq + 'static>(
+        mut self,
+        name: &'static str,
+        advice: &'static str,
+        #[cfg_attr(not(feature = "standalone"), expect(unused_variables, reason = "criterion's names"))] labels: [&'static str;
+            2],
+        sides: [Side<O>; 2],
+        clocks: [Clock; 2],
+        ratio: fn([f64; 2]) -> f64,
+    ) -> Self {
+        let listed = self.spec.check(name).filter(|check| check.kind.timed());
+        assert!(listed.is_some(), "exercise.toml lists no timed check named {name}");
+        let sides = std::rc::Rc::new(sides);
+        let [for_verdict, for_learner] = [sides.clone(), sides.clone()];
+        self.entries.push(Entry {
+            name,
+            verdict: Box::new(move |gate, seed, budget| {
+                verdict(&for_verdict, clocks, ratio, gate, seed, budget, advice)
+            }),
+            learner: Box::new(move |seed, inputs| {
+                black_box((for_learner[1].time)(seed, inputs, Clock::Process));
+            }),
+            #[cfg(feature = "standalone")]
+            criterion: Box::new(move |criterion| {
+                let mut group = criterion.benchmark_group(name);
+                for (label, side) in labels.iter().zip(&*sides) {
+                    group.bench_function(*label, |bencher| (side.criterion)(bencher));
+                }
+            }),
+        });
+        self
+    }
+
+    /// Adds a figure for the book, made from the submission's code when `cargo xtask evidence` asks for it.
+    pub fn figure(mut self, name: &'static str, title: &'static str, draw: Draw) -> Self {
+        self.figures.push((name, title, draw));
+        self
+    }
+
+    /// Runs them as the process's arguments ask.
+    pub fn run(self) -> ExitCode {
+        let arguments: Vec<String> = std::env::args().skip(1).collect();
+        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            ["--graded"] => graded::serve(|brief, name| {
+                let entry = self.entries.iter().find(|entry| entry.name == name)?;
+                let gate = brief.spec.check(name)?.gate.as_ref()?;
+                let budget = Duration::from_millis(brief.budget_ms);
+                Some(graded::guarded(|| (entry.verdict)(gate, brief.seed, budget)))
+            }),
+            ["--figures"] => {
+                let figures: Vec<_> = self.figures.iter().map(|(name, title, draw)| (name, title, draw())).collect();
+                println!("{}", serde_json::to_string(&figures).expect("a figure is plain data"));
+                ExitCode::SUCCESS
+            }
+            ["--profile", file] => self.profile(Path::new(file)),
+            _ => self.standalone(),
+        }
+    }
+
+    /// Runs the learner's side of the first timed check for two seconds under a sampling profiler.
+    fn profile(&self, file: &Path) -> ExitCode {
+        let Some(entry) = self.entries.first() else {
+            eprintln!("this exercise has no timed check");
+            return ExitCode::FAILURE;
+        };
+        flamegraph(file, |until| {
+            let mut seed = 0;
+            while Instant::now() < until {
+                seed += 1;
+                (entry.learner)(seed, 8);
+            }
+        })
+    }
+
+    #[cfg(feature = "standalone")]
+    fn standalone(self) -> ExitCode {
+        // `cargo test` runs benches too, and asks them to be quick about it; criterion then runs each once.
+        let mut criterion = criterion::Criterion::default().configure_from_args();
+        for entry in &self.entries {
+            (entry.criterion)(&mut criterion);
+        }
+        criterion.final_summary();
+        ExitCode::SUCCESS
+    }
+
+    #[cfg(not(feature = "standalone"))]
+    #[expect(clippy::unused_self, reason = "the other build uses it")]
+    fn standalone(self) -> ExitCode {
+        graded::explain()
+    }
+}
+
+fn verdict<O: PartialEq>(
+    sides: &[Side<O>; 2],
+    clocks: [Clock; 2],
+    ratio: fn([f64; 2]) -> f64,
+    gate: &Gate,
+    seed: u64,
+    budget: Duration,
+    advice: &str,
+) -> Finding {
+    let inputs = inputs_a_sample(&sides[0], clocks[0], seed);
+    let mut rng = Rng::with_seed(seed);
+    let mut differs = false;
+    let estimate = paired::sample(
+        budget,
+        |swapped| {
+            let seed = rng.u64(..);
+            let time = |side: usize| (sides[side].time)(seed, inputs, clocks[side]);
+            let (first, second) = if swapped {
+                let second = time(1);
+                (time(0), second)
+            } else {
+                (time(0), time(1))
+            };
+            differs |= first.1 != second.1;
+            // A clock that did not move would divide by zero; it means less than a nanosecond.
+            ratio([first.0, second.0].map(|took| took.as_nanos().max(1) as f64))
+        },
+        |estimate| estimate.interval.map(|end| gate.admits(end)).windows(2).all(|ends| ends[0] == ends[1]),
+    );
+    if differs {
+        let message = "While it was timed, a result differed from the baseline's on the same input. Speed counts only for \
+                       right answers: run the other checks with this input in mind, and do not keep results between calls.";
+        return Finding::new(Status::Fail, message);
+    }
+    Finding::estimated(estimate.median, estimate.interval, gate, advice)
+}
+
+/// How many inputs make one sample of this side take about [`SAMPLE`].
+fn inputs_a_sample<O>(side: &Side<O>, clock: Clock, seed: u64) -> usize {
+    let mut inputs = 1;
+    loop {
+        let (took, _) = (side.time)(seed, inputs, clock);
+        if took * 2 > SAMPLE || inputs >= MOST_INPUTS {
+            let wanted = SAMPLE.as_secs_f64() / took.as_secs_f64().max(1e-9) * inputs as f64;
+            return (wanted.round() as usize).clamp(1, MOST_INPUTS);
+        }
+        inputs *= 4;
+    }
+}
+
+#[cfg(all(unix, feature = "profile"))]
+fn flamegraph(file: &Path, run: impl FnOnce(Instant)) -> ExitCode {
+    match crate::flamegraph::draw(file, run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("no flamegraph: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(not(all(unix, feature = "profile")))]
+fn flamegraph(_: &Path, _: impl FnOnce(Instant)) -> ExitCode {
+    eprintln!("no flamegraph: this build has no profiler, or the system has none that works");
+    ExitCode::FAILURE
+}

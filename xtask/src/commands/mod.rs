@@ -1,0 +1,15 @@
+//! One module a command, or a few that belong together.
+
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod doctor;
+pub(crate) mod evidence;
+pub(crate) mod grade;
+pub(crate) mod learner;
+pub(crate) mod list;
+pub(crate) mod new;
+pub(crate) mod start;
+pub(crate) mod test;
+pub(crate) mod trial;
+pub(crate) mod verify;
+pub(crate) mod watch;

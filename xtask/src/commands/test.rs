@@ -1,0 +1,97 @@
+//! `test`: everything that continuous integration checks, in the order in which faults are cheapest to find.
+
+use std::{path::Path, process::Command, time::Instant};
+
+use anyhow::Result;
+
+use crate::{
+    commands::{doctor, start, verify},
+    compile::cargo,
+    course::{Course, files_below},
+    interrupt,
+    stop::{Exit, Stop},
+    term::Paint,
+};
+
+type Step = (&'static str, fn(&Course) -> Result<bool>);
+
+const STEPS: [Step; 6] =
+    [("fmt", fmt), ("clippy", clippy), ("tests", tests), ("docs", docs), ("verify", verify_all), ("book", book)];
+
+pub(crate) fn run(course: &Course, only: &[String]) -> Result<Exit> {
+    if let Some(unknown) = only.iter().find(|name| !STEPS.iter().any(|(step, _)| step == *name)) {
+        let names: Vec<_> = STEPS.iter().map(|(name, _)| *name).collect();
+        return Err(
+            Stop::usage(format!("there is no step {unknown}"), format!("The steps: {}.", names.join(", "))).into()
+        );
+    }
+    doctor::provide()?;
+    let paint = Paint::stdout();
+    let mut results = Vec::new();
+    for (name, step) in STEPS.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|wanted| wanted == name)) {
+        interrupt::check()?;
+        println!("{} {name}", paint.bold("==>"));
+        let began = Instant::now();
+        let passed = step(course)?;
+        results.push((name, passed, began.elapsed().as_secs_f64()));
+    }
+    println!();
+    for (name, passed, seconds) in &results {
+        let word = if *passed { paint.green("passed") } else { paint.red("failed") };
+        println!("{word}  {name:<8} {seconds:>6.1} s");
+    }
+    let failed = results.iter().filter(|(_, passed, _)| !passed).count();
+    println!("steps: {} passed, {failed} failed", results.len() - failed);
+    Ok(Exit::passed(failed == 0))
+}
+
+fn in_course(course: &Course, arguments: &[&str]) -> Command {
+    let mut command = cargo();
+    command.args(arguments).arg("--target-dir").arg(&course.target).current_dir(course.root());
+    command
+}
+
+fn fmt(course: &Course) -> Result<bool> {
+    let mut workspace = cargo();
+    let passed = start::foreground(workspace.args(["fmt", "--all", "--check"]).current_dir(course.root()))?;
+    // The solutions are no packages, so cargo does not know of them.
+    let solutions = Path::new("solutions");
+    let sources = files_below(&course.root().join(solutions))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    let sources: Vec<_> = sources.map(|path| solutions.join(path)).collect();
+    let mut rustfmt = Command::new("rustfmt");
+    rustfmt.args(["--check", "--edition", "2024"]).args(sources).current_dir(course.root());
+    Ok(start::foreground(&mut rustfmt)? && passed)
+}
+
+fn clippy(course: &Course) -> Result<bool> {
+    let mut command = in_course(
+        course,
+        &["clippy", "--quiet", "--workspace", "--all-targets", "--all-features", "--profile", "course"],
+    );
+    start::foreground(command.args(["--", "--deny", "warnings"]))
+}
+
+/// The exercises' own tests are left out: their starters fail by design, and `verify` runs them in every combination.
+fn tests(course: &Course) -> Result<bool> {
+    let packages = ["--package", "catalogue", "--package", "harness", "--package", "xtask", "--package", "book"];
+    let mut command =
+        in_course(course, &["test", "--profile", "course", "--no-fail-fast", "--features", "catalogue/schema"]);
+    start::foreground(command.args(packages))
+}
+
+fn docs(course: &Course) -> Result<bool> {
+    let mut command =
+        in_course(course, &["doc", "--quiet", "--workspace", "--no-deps", "--all-features", "--profile", "course"]);
+    start::foreground(command.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn verify_all(course: &Course) -> Result<bool> {
+    Ok(verify::run(course, None, None, 1)? == Exit::Pass)
+}
+
+/// The build refuses dead links, listings that are not included from code, and directives that lead nowhere.
+fn book(course: &Course) -> Result<bool> {
+    Ok(start::build_book(course, None)? == Exit::Pass)
+}

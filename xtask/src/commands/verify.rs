@@ -1,0 +1,245 @@
+//! `verify`: holds the course to its own promises. The starter fails what the lesson is about, the solution scores every
+//! point, every wrong answer is refused by the check that it names, and each gate keeps its distance from both sides.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use catalogue::{Exercise, Report, Status};
+use serde::Deserialize;
+
+use crate::{
+    course::Course,
+    grade::{self, Options},
+    interrupt, state,
+    stop::Exit,
+    submission::Submission,
+    term::{Paint, spinner},
+};
+
+/// A solution clears its gates by this factor at least, so that no honest answer fails on a noisy day.
+const SOLUTION_CLEARS: f64 = 1.3;
+/// A starter misses its gates by this factor at least, so that doing nothing never passes on a lucky one.
+const STARTER_MISSES: f64 = 0.7;
+
+/// `wrong.toml`: an answer that must be refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wrong {
+    /// The idea of the answer.
+    why: String,
+    /// The one check that must fail.
+    expect: String,
+    /// Words that the failing check's message must hold: whoever had this idea should learn what is wrong with it.
+    says: String,
+}
+
+pub(crate) fn run(course: &Course, slug: Option<&str>, part: Option<u32>, repeat: u32) -> Result<Exit> {
+    let mut faults: Vec<String> = course.catalogue.problems.iter().map(ToString::to_string).collect();
+    let exercises: Vec<&Exercise> = match slug {
+        Some(slug) => {
+            let exercise = course.exercise(slug)?;
+            faults.retain(|fault| fault.starts_with(&*exercise.dir.to_string_lossy()));
+            vec![exercise]
+        }
+        None => course.exercises()?.iter().filter(|exercise| part.is_none_or(|part| part == exercise.part)).collect(),
+    };
+    let _alone = state::one_at_a_time(course)?;
+    for exercise in exercises {
+        let start = std::time::Instant::now();
+        let mut verifier = Verifier { course, exercise, repeat, faults: Vec::new(), nearest: BTreeMap::new() };
+        verifier.files()?;
+        verifier.starter()?;
+        verifier.solution()?;
+        verifier.wrong_answers()?;
+        let holds = verifier.faults.is_empty();
+        let word = if holds { Paint::stdout().green("holds") } else { Paint::stdout().red("fails") };
+        println!("{word}  {:<24} {:.1} s", exercise.slug, start.elapsed().as_secs_f64());
+        for (figure, clearance) in &verifier.nearest {
+            println!("       {figure:<44} {clearance:>9.2} x its gate");
+        }
+        for fault in &verifier.faults {
+            println!("       {fault}");
+        }
+        faults.append(&mut verifier.faults);
+    }
+    for problem in &course.catalogue.problems {
+        println!("{} {problem}", Paint::stdout().red("fault"));
+    }
+    if faults.is_empty() {
+        return Ok(Exit::Pass);
+    }
+    println!("\n{} faults. CONTRIBUTING.md says what an exercise must have.", faults.len());
+    Ok(Exit::NotPassed)
+}
+
+struct Verifier<'a> {
+    course: &'a Course,
+    exercise: &'a Exercise,
+    repeat: u32,
+    faults: Vec<String>,
+    /// For each measuring check, how near starter and solution came to its gate at worst.
+    nearest: BTreeMap<String, f64>,
+}
+
+impl Verifier<'_> {
+    fn fault(&mut self, what: impl Into<String>) {
+        self.faults.push(what.into());
+    }
+
+    fn grade(&mut self, submission: &Submission) -> Result<Report> {
+        interrupt::check()?;
+        let bar = spinner();
+        bar.set_message(format!("{} {}", self.exercise.slug, submission.name));
+        let report = grade::grade(self.course, self.exercise, submission, Options::default(), &mut |_| {});
+        bar.finish_and_clear();
+        let report = report?;
+        if let Some(error) = &report.build_error {
+            self.fault(format!("{} does not compile:\n{error}", submission.name));
+        }
+        Ok(report)
+    }
+
+    fn solution_dir(&self) -> PathBuf {
+        self.course.root().join(self.exercise.solution_dir())
+    }
+
+    /// What can be seen without running anything.
+    fn files(&mut self) -> Result<()> {
+        let why = self.solution_dir().join("why.md");
+        if fs::read_to_string(&why).map_or(0, |text| text.split_whitespace().count()) < 50 {
+            self.fault(format!("{}/why.md is missing or says too little", self.exercise.solution_dir().display()));
+        }
+        let chapter = Path::new("book/src").join(&self.exercise.spec.chapter);
+        let text = fs::read_to_string(self.course.root().join(&chapter)).unwrap_or_default();
+        let card = format!("{{{{#exercise {}}}}}", self.exercise.slug);
+        if !text.contains(&card) {
+            self.fault(format!("{} does not show the exercise: it lacks {card}", chapter.display()));
+        }
+        // In a repository as it is published, the working copy is the starter. For a learner it is not, and need not be.
+        if std::env::var_os("CI").is_some() {
+            let starters = Submission::starters(&self.course.catalogue).files(self.exercise);
+            let working = Submission::working_copy(&self.course.catalogue).files(self.exercise);
+            if starters != working {
+                self.fault("the files under src/ are not the frozen starter (baseline.rs, starter/)");
+            }
+        }
+        Ok(())
+    }
+
+    fn starter(&mut self) -> Result<()> {
+        let starters = Submission::starters(&self.course.catalogue);
+        for _ in 0..self.repeat {
+            let report = self.grade(&starters)?;
+            for check in &report.checks {
+                let spec = self.exercise.spec.check(&check.name);
+                match (spec.is_some_and(|spec| spec.lesson), check.status) {
+                    (true, Status::Fail) | (false, Status::Pass) => {}
+                    (true, other) => {
+                        self.fault(format!("starter: {} is {}, not fail: {}", check.name, other.word(), check.message))
+                    }
+                    (false, other) => {
+                        self.fault(format!("starter: {} is {}, not pass: {}", check.name, other.word(), check.message))
+                    }
+                }
+            }
+            self.distances(&report, "starter", |clearance| clearance <= STARTER_MISSES);
+        }
+        Ok(())
+    }
+
+    fn solution(&mut self) -> Result<()> {
+        let solutions = Submission::solutions(&self.course.catalogue);
+        for _ in 0..self.repeat {
+            let report = self.grade(&solutions)?;
+            for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
+                self.fault(format!("solution: {} is {}: {}", check.name, check.status.word(), check.message));
+            }
+            self.distances(&report, "solution", |clearance| clearance >= SOLUTION_CLEARS);
+        }
+        Ok(())
+    }
+
+    fn distances(&mut self, report: &Report, whose: &str, far: impl Fn(f64) -> bool) {
+        for check in &report.checks {
+            let (Some(figure), Some(gate)) = (check.measured, &check.gate) else { continue };
+            let lesson = self.exercise.spec.check(&check.name).is_some_and(|spec| spec.lesson);
+            if whose == "starter" && !lesson {
+                continue;
+            }
+            let clearance = gate.clearance(figure);
+            if !far(clearance) {
+                self.fault(format!(
+                    "{whose}: {} is too near its gate: {figure:.3} against {gate}, a factor of {clearance:.2}",
+                    check.name
+                ));
+            }
+            let nearest = self.nearest.entry(format!("{}, {whose}", check.name)).or_insert(clearance);
+            *nearest = if whose == "starter" { nearest.max(clearance) } else { nearest.min(clearance) };
+        }
+    }
+
+    fn wrong_answers(&mut self) -> Result<()> {
+        let dir = self.solution_dir().join("wrong");
+        let mut names: Vec<_> = fs::read_dir(&dir)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        if names.len() < 2 {
+            self.fault(format!("{} wrong answers; an exercise has two at least", names.len()));
+        }
+        for name in names {
+            let file = dir.join(&name).join("wrong.toml");
+            let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            let wrong: Wrong = match toml::from_str(&text) {
+                Ok(wrong) => wrong,
+                Err(error) => {
+                    self.fault(format!("wrong/{name}/wrong.toml: {}", error.to_string().trim()));
+                    continue;
+                }
+            };
+            self.wrong_answer(&name, &wrong)?;
+        }
+        Ok(())
+    }
+
+    fn wrong_answer(&mut self, name: &str, wrong: &Wrong) -> Result<()> {
+        if self.exercise.spec.check(&wrong.expect).is_none() || wrong.why.is_empty() || wrong.says.is_empty() {
+            self.fault(format!(
+                "wrong/{name}: wrong.toml names a check, says why it is wrong, and what the learner reads"
+            ));
+        }
+        let submission = Submission::wrong(&self.course.catalogue, self.exercise, name);
+        for _ in 0..self.repeat {
+            let report = self.grade(&submission)?;
+            for check in &report.checks {
+                match check.status {
+                    Status::Fail | Status::Error | Status::Limit if check.name == wrong.expect => {
+                        if !check.message.contains(&wrong.says) {
+                            self.fault(format!(
+                                "wrong/{name}: {} does not say `{}` but: {}",
+                                check.name, wrong.says, check.message
+                            ));
+                        }
+                    }
+                    Status::Pass if check.name != wrong.expect => {}
+                    Status::Skipped if check.name != wrong.expect => {}
+                    other => self.fault(format!(
+                        "wrong/{name}: {} is {}, and only {} should fail: {}",
+                        check.name,
+                        other.word(),
+                        wrong.expect,
+                        check.message
+                    )),
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,83 @@
+//! Ctrl-C and termination: whatever runs on our behalf ends with us.
+
+use std::{
+    process::Child,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use anyhow::Result;
+
+use crate::stop::Stop;
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Leaders of the process groups that are running now.
+static GROUPS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// Installs the handler. From then on an interrupt ends the running groups, and [`check`] says so.
+pub(crate) fn install() {
+    // A second handler is the only way in which this fails, and there is none.
+    let _ = ctrlc::set_handler(raise);
+}
+
+/// Does what Ctrl-C does; for the key as such, where the terminal sends no signal for it.
+pub(crate) fn raise() {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+    for leader in groups().iter() {
+        kill_group(*leader);
+    }
+}
+
+/// An error once the user has asked to stop.
+pub(crate) fn check() -> Result<()> {
+    if INTERRUPTED.load(Ordering::SeqCst) { Err(Stop::interrupted().into()) } else { Ok(()) }
+}
+
+fn groups() -> std::sync::MutexGuard<'static, Vec<u32>> {
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A child that leads a process group of its own. The whole group dies with this value.
+pub(crate) struct Group {
+    pub(crate) child: Child,
+}
+
+impl Group {
+    /// Starts `command` as the leader of a new process group.
+    pub(crate) fn spawn(command: &mut std::process::Command) -> std::io::Result<Self> {
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::process_group(command, 0);
+        let child = command.spawn()?;
+        groups().push(child.id());
+        Ok(Self { child })
+    }
+
+    /// Ends the group at once.
+    pub(crate) fn kill(&mut self) {
+        kill_group(self.child.id());
+        let _ = self.child.kill();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The leader has not been waited for at this point, or only just: its number still names this group.
+        self.kill();
+        let _ = self.child.wait();
+        groups().retain(|leader| *leader != self.child.id());
+    }
+}
+
+#[cfg(unix)]
+fn kill_group(leader: u32) {
+    use rustix::process::{Pid, Signal, kill_process_group};
+    if let Some(group) = i32::try_from(leader).ok().and_then(Pid::from_raw) {
+        // Nothing left to kill is what we want.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+#[cfg(not(unix))]
+fn kill_group(_: u32) {}

@@ -1,0 +1,206 @@
+//! `cargo xtask`: the course's command line. Light, so that its first build is short; the heavy work is done by the
+//! programs that it builds and runs: the exercises' checks and benches, and the book.
+
+mod commands;
+mod compile;
+mod compose;
+mod course;
+mod formats;
+mod grade;
+mod interrupt;
+mod show;
+mod state;
+mod stop;
+mod subject;
+mod submission;
+mod term;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::{
+    commands::{
+        bench, check, doctor, evidence, grade as grading, learner, list, new, start, test, trial, verify, watch,
+    },
+    course::Course,
+    stop::{Exit, Stop},
+    term::Paint,
+};
+
+/// The course's command line. Without a command: where you are, and what is next.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve the book, with your verdicts in it, at one address
+    Start {
+        /// Port to serve on; without it, 8000 or the next free one
+        #[arg(long)]
+        port: Option<u16>,
+        /// Open a browser
+        #[arg(long)]
+        open: bool,
+    },
+    /// Exercises, points, and how far you are
+    List {
+        /// Only this part
+        #[arg(long)]
+        part: Option<u32>,
+    },
+    /// The verdict on your working copy
+    Check(check::Arguments),
+    /// The verdict in this terminal, on every save
+    Watch { slug: Option<String> },
+    /// The next of three hints
+    Hint { slug: String },
+    /// The reference solution and why it works, once you have passed
+    Solution {
+        slug: String,
+        /// Open it before you have passed
+        #[arg(long)]
+        give_up: bool,
+    },
+    /// Put the starter back; your version is kept aside
+    Reset { slug: String },
+    /// Criterion's full report, the starter beside your code
+    Bench {
+        slug: String,
+        /// Passed on to criterion
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// A flamegraph of your code, and a table of what it allocates
+    Profile {
+        slug: String,
+        /// Do not open the flamegraph
+        #[arg(long)]
+        no_open: bool,
+    },
+    /// Your answers as one archive, to hand in
+    Pack {
+        #[arg(long, short, default_value = "submission.tar.gz")]
+        output: PathBuf,
+    },
+    /// The verdict on other trees and archives: a class, the solutions
+    Grade(grading::Arguments),
+    /// Hold the course to its promises: starters fail, solutions pass, wrong answers are refused (for authors)
+    Verify {
+        slug: Option<String>,
+        /// Only this part
+        #[arg(long, conflicts_with = "slug")]
+        part: Option<u32>,
+        /// Grade everything this often
+        #[arg(long, default_value_t = 1)]
+        repeat: u32,
+    },
+    /// A new exercise, ready to fill (for authors)
+    New {
+        /// Part, by number or by directory: 1, or 2-scaling
+        part: String,
+        slug: String,
+    },
+    /// Grade solutions and starters again and again on a busy machine (for authors)
+    Trial {
+        slugs: Vec<String>,
+        #[arg(long, default_value_t = 50)]
+        times: u32,
+        /// Leave the machine idle
+        #[arg(long)]
+        idle: bool,
+    },
+    /// Measure what the book shows (for authors)
+    Evidence {
+        /// runner, trial, or an exercise; without it, all but runner and trial
+        name: Option<String>,
+    },
+    /// The book as static pages (for authors)
+    Book {
+        #[command(subcommand)]
+        command: BookVerb,
+    },
+    /// Write the JSON Schemas of exercise.toml and of the report (for authors)
+    Schema,
+    /// What this machine lacks, and how to get it
+    Doctor,
+    /// Everything that continuous integration checks
+    Test {
+        /// Only these steps: fmt, clippy, tests, docs, verify, book
+        steps: Vec<String>,
+    },
+    /// Completions for your shell, on standard output
+    Completions { shell: clap_complete::Shell },
+    /// Keeps a core busy until its input closes; for `trial`
+    #[command(hide = true)]
+    Burn,
+}
+
+#[derive(Debug, Subcommand)]
+enum BookVerb {
+    /// Write it
+    Build {
+        /// Where to; without it, book/dist
+        #[arg(long)]
+        dest: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    interrupt::install();
+    let outcome = run(Cli::parse());
+    let error = match outcome {
+        Ok(exit) => return exit.into(),
+        Err(error) => error,
+    };
+    let paint = Paint::stderr();
+    let Some(stop) = error.downcast_ref::<Stop>() else {
+        eprintln!("{} {error:#}", paint.red("error:"));
+        return Exit::Broken.into();
+    };
+    eprintln!("{} {}", paint.red("error:"), stop.what);
+    for line in stop.next.lines() {
+        eprintln!("       {line}");
+    }
+    stop.exit.into()
+}
+
+fn run(cli: Cli) -> Result<Exit> {
+    match &cli.command {
+        Some(Verb::Burn) => return Ok(trial::burn()),
+        Some(Verb::Completions { shell }) => {
+            clap_complete::generate(*shell, &mut Cli::command(), "cargo-xtask", &mut std::io::stdout());
+            return Ok(Exit::Pass);
+        }
+        _ => {}
+    }
+    let course = Course::open()?;
+    let Some(verb) = cli.command else { return list::overview(&course) };
+    match verb {
+        Verb::Start { port, open } => start::start(&course, port, open),
+        Verb::List { part } => list::list(&course, part),
+        Verb::Check(arguments) => check::run(&course, &arguments),
+        Verb::Watch { slug } => watch::run(&course, slug.as_deref()),
+        Verb::Hint { slug } => learner::hint(&course, &slug),
+        Verb::Solution { slug, give_up } => learner::solution(&course, &slug, give_up),
+        Verb::Reset { slug } => learner::reset(&course, &slug),
+        Verb::Bench { slug, rest } => bench::bench(&course, &slug, &rest),
+        Verb::Profile { slug, no_open } => bench::profile(&course, &slug, !no_open),
+        Verb::Pack { output } => learner::pack(&course, &output),
+        Verb::Grade(arguments) => grading::run(&course, &arguments),
+        Verb::Verify { slug, part, repeat } => verify::run(&course, slug.as_deref(), part, repeat),
+        Verb::New { part, slug } => new::run(&course, &part, &slug),
+        Verb::Trial { slugs, times, idle } => trial::run(&course, &slugs, times, idle),
+        Verb::Evidence { name } => evidence::run(&course, name.as_deref()),
+        Verb::Book { command: BookVerb::Build { dest } } => start::build_book(&course, dest),
+        Verb::Schema => new::schema(&course),
+        Verb::Doctor => doctor::run(&course),
+        Verb::Test { steps } => test::run(&course, &steps),
+        Verb::Completions { .. } | Verb::Burn => Ok(Exit::Pass),
+    }
+}

@@ -1,0 +1,101 @@
+//! A learner's way through an exercise, from the starter to the solution.
+
+use std::fs;
+
+use catalogue::{Live, Progress, Status};
+
+use crate::course::{SLUG, TestCourse};
+
+#[test]
+fn from_the_starter_to_a_pass() {
+    let course = TestCourse::fresh();
+    course.xtask(&[]).exits(0).says("0 of 1 exercises passed").says(SLUG);
+    course.xtask(&["list"]).exits(0).says("not started").says("0/10 points");
+    course.xtask(&["check"]).exits(1).says("3 of 10 points").says("the gate is at most 20").says("cargo xtask hint");
+    course.xtask(&["list"]).exits(0).says("fail").says("3/10 points");
+    course.xtask(&["solution", SLUG]).exits(1).says("has not passed yet").says("--give-up");
+
+    course.write(&course.solution());
+    course.xtask(&["check", SLUG]).exits(0).says("10 of 10 points").says("cargo xtask solution");
+    course.xtask(&["check", SLUG]).exits(0).says("nothing has changed since");
+    course.xtask(&["list"]).exits(0).says("passed").says("10/10 points");
+    course.xtask(&[]).exits(0).says("1 of 1 exercises passed");
+    course.xtask(&["solution", SLUG]).exits(0).says("Why it works").says("src/lib.rs");
+
+    // Any change to what was graded makes the pass old; so does a change to the checks.
+    course.write(&(course.solution() + "\n// one more line\n"));
+    let again = course.xtask(&["check", SLUG]).exits(0);
+    assert!(!again.stdout.contains("nothing has changed"), "{}", again.stdout);
+    course.change("checks.rs", "What correct means", "What right means");
+    let again = course.xtask(&["check", SLUG]).exits(0);
+    assert!(!again.stdout.contains("nothing has changed"), "{}", again.stdout);
+
+    // What is passed stays passed while the learner goes on trying things.
+    course.write(&course.starter());
+    course.xtask(&["check", SLUG]).exits(1);
+    let progress: Progress = serde_json::from_slice(&fs::read(course.path(".course/progress.json")).unwrap()).unwrap();
+    assert!(progress.exercises[SLUG].passed.is_some());
+    assert_eq!(progress.exercises[SLUG].best_points, 10);
+}
+
+#[test]
+fn the_report_keeps_to_its_schema_and_repeats_by_its_seed() {
+    let course = TestCourse::fresh();
+    let done = course.xtask(&["check", SLUG, "--format", "json"]).exits(1);
+    let schema =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../exercises/schema/report.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    let errors = |text: &str| -> Vec<String> {
+        schema.iter_errors(&serde_json::from_str(text).unwrap()).map(|error| error.to_string()).collect()
+    };
+    assert_eq!(errors(&done.stdout), Vec::<String>::new());
+    assert_ne!(errors(&done.stdout.replace("\"fail\"", "\"failed\"")), Vec::<String>::new(), "the schema can refuse");
+
+    let report = done.report();
+    let again = course.xtask(&["check", SLUG, "--format", "json", "--seed", &report.seed]).report();
+    let exact = |report: &catalogue::Report| report.check("allocations").and_then(|check| check.measured);
+    assert_eq!(exact(&again), exact(&report));
+    assert_eq!(again.seed, report.seed);
+    let other = course.check();
+    assert_ne!(other.seed, report.seed, "inputs are new each time");
+
+    // The page reads the same report.
+    let live = Live::read(&course.path(""), SLUG).unwrap();
+    assert!(!live.running);
+    assert_eq!(live.report, other);
+}
+
+#[test]
+fn hints_go_from_one_to_three_and_around() {
+    let course = TestCourse::fresh();
+    for expected in ["Hint 1 of 3", "Hint 2 of 3", "Hint 3 of 3", "Hint 1 of 3"] {
+        course.xtask(&["hint", SLUG]).exits(0).says(expected);
+    }
+}
+
+#[test]
+fn reset_brings_the_starter_back_and_keeps_what_was_there() {
+    let course = TestCourse::fresh();
+    course.xtask(&["reset", SLUG]).exits(0).says("the starter already");
+    course.write("// mine\n");
+    let done = course.xtask(&["reset", SLUG]).exits(0).says("as it was at the start");
+    assert_eq!(fs::read_to_string(course.exercise("src/lib.rs")).unwrap(), course.starter());
+    let kept = done.stdout.split("kept in ").nth(1).unwrap().trim().trim_end_matches('.');
+    assert_eq!(fs::read_to_string(course.path(kept).join("src/lib.rs")).unwrap(), "// mine\n");
+}
+
+#[test]
+fn giving_up_opens_the_solution() {
+    let course = TestCourse::fresh();
+    course.xtask(&["solution", SLUG, "--give-up"]).exits(0).says("Why it works");
+    course.xtask(&["solution", SLUG]).exits(0);
+    assert_eq!(course.check().status, Status::Fail, "which passes nothing");
+}
+
+#[test]
+fn colours_only_on_a_terminal() {
+    let course = TestCourse::fresh();
+    course.write("pub fn broken( {");
+    let done = course.xtask(&["check", SLUG]).exits(1);
+    assert!(!done.stdout.contains('\u{1b}') && !done.stderr.contains('\u{1b}'), "{}", done.stdout);
+}

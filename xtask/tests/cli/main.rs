@@ -1,0 +1,8 @@
+//! The command line as its users meet it: the real program, on a course of its own, with real builds.
+
+mod attacks;
+mod authors;
+mod bad_input;
+mod class;
+mod course;
+mod flow;
