@@ -209,13 +209,13 @@ impl std::fmt::Display for Gate {
     }
 }
 
-/// A figure as a person reads it: `1,234`, `9.47`, `0.031`.
-pub(crate) fn number(value: f64) -> String {
+/// A figure as a person reads it, to three digits or so: `23,169`, `15`, `9.47`, `1.5`, `0.031`.
+pub fn number(value: f64) -> String {
     let magnitude = value.abs();
     if !value.is_finite() {
         return value.to_string();
     }
-    if (value.fract() == 0.0 && magnitude < 1e15) || magnitude >= 1000.0 {
+    if magnitude >= 999.5 || value.fract() == 0.0 {
         let digits = format!("{magnitude:.0}");
         let mut out = String::from(if value < 0.0 { "-" } else { "" });
         for (i, digit) in digits.chars().enumerate() {
@@ -226,12 +226,13 @@ pub(crate) fn number(value: f64) -> String {
         }
         return out;
     }
-    match magnitude {
+    let text = match magnitude {
         m if m >= 100.0 => format!("{value:.0}"),
         m if m >= 10.0 => format!("{value:.1}"),
         m if m >= 0.1 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
-    }
+    };
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
 }
 
 impl Spec {

@@ -14,7 +14,7 @@ pub mod schema;
 mod state;
 
 pub use course::{Catalogue, nearest};
-pub use exercise::{CheckSpec, Exercise, Gate, Kind, Limits, Need, Spec};
+pub use exercise::{CheckSpec, Exercise, Gate, Kind, Limits, Need, Spec, number};
 pub use problem::Problem;
 pub use report::{CheckReport, Finding, Report, Run, Status};
 pub use state::{Live, Progress, STATE_DIR, Standing, write_atomically};

@@ -66,7 +66,7 @@ impl Finding {
     pub fn exact(figure: f64, gate: &Gate, advice: &str) -> Self {
         let status = if gate.admits(figure) { Status::Pass } else { Status::Fail };
         let mut message = format!("{} {}; the gate is {}.", number(figure), gate.unit, gate.bound_in_words());
-        if status != Status::Pass {
+        if status != Status::Pass && !advice.is_empty() {
             message = format!("{message} {advice}");
         }
         Self { status, message, measured: Some(figure), interval: None }

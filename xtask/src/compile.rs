@@ -93,7 +93,8 @@ pub(crate) fn cargo() -> Command {
 #[derive(Deserialize)]
 struct Message {
     reason: String,
-    message: Option<Diagnostic>,
+    #[serde(rename = "message")]
+    diagnostic: Option<Diagnostic>,
     target: Option<Target>,
     executable: Option<PathBuf>,
 }
@@ -135,7 +136,7 @@ fn run_cargo(course: &Course, exercise: &Exercise, composed: &Composed, colour: 
     let messages = group.child.stdout.take().context("cargo has no standard output")?;
     for line in BufReader::new(messages).lines() {
         let Ok(message) = serde_json::from_str::<Message>(&line?) else { continue };
-        match (message.reason.as_str(), message.message, message.executable, message.target) {
+        match (message.reason.as_str(), message.diagnostic, message.executable, message.target) {
             ("compiler-message", Some(diagnostic), ..) if diagnostic.level == "error" => {
                 errors.extend(diagnostic.rendered);
             }

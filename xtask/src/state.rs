@@ -89,20 +89,18 @@ fn lock(course: &Course, name: &str) -> Result<File> {
     let file = fs::create_dir_all(&dir)
         .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path))
         .map_err(|error| not_writable(&io::Error::new(error.kind(), format!("{}: {error}", path.display()))))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            if name == "check.lock" {
-                eprintln!("waiting for another check to finish");
-            }
-            while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
-                // Not `File::lock`: that would not hear Ctrl-C.
-                interrupt::check()?;
-                std::thread::sleep(Duration::from_millis(50));
-            }
+    // Some network file systems have no locks, which is an error of another kind. Two writers at once are unlikely there,
+    // and each file is still whole.
+    let taken = || matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+    if taken() {
+        if name == "check.lock" {
+            eprintln!("waiting for another check to finish");
         }
-        // Some network file systems have no locks. Two writers then are unlikely, and each file is still whole.
-        Err(TryLockError::Error(_)) => {}
+        while taken() {
+            // Not `File::lock`: that would not hear Ctrl-C.
+            interrupt::check()?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
     Ok(file)
 }

@@ -74,7 +74,7 @@ fn money(cents: u64) -> String {
     let whole = (cents / 100).to_string();
     let mut separated = String::new();
     for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i) % 3 == 0 {
+        if i > 0 && (whole.len() - i).is_multiple_of(3) {
             separated.push(',');
         }
         separated.push(digit);

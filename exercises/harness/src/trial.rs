@@ -160,3 +160,83 @@ fn brief(value: &impl Debug) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use catalogue::{Kind, Spec};
+
+    use super::*;
+
+    fn trial(gate: Option<Gate>) -> Trial {
+        let kind = if gate.is_some() { Kind::Allocations } else { Kind::Correctness };
+        let spec = CheckSpec { name: "c".into(), title: "t".into(), kind, points: 1, lesson: false, gate };
+        Trial::new(&spec, 7)
+    }
+
+    fn message(outcome: Outcome) -> String {
+        outcome.expect_err("it should fail").0.message
+    }
+
+    #[test]
+    fn a_failure_shows_both_sides_and_the_line_that_asked() {
+        let t = trial(None);
+        assert!(t.expect("the sum", 3).equals(3).is_ok());
+        let text = message(t.expect("the sum", 3).equals(4));
+        assert!(text.starts_with("the sum: expected 4, got 3 (trial.rs:"), "{text}");
+        let text = message(t.expect("the list", [2, 1]).holds("is sorted", |list| list.is_sorted()));
+        assert!(text.starts_with("the list: expected that it is sorted, got [2, 1]"), "{text}");
+        let long = message(t.expect("the list", vec![0; 1000]).equals(vec![1; 1000]));
+        assert!(long.len() < 600 && long.contains("characters)"), "{long}");
+    }
+
+    #[test]
+    fn text_is_compared_line_by_line() {
+        let t = trial(None);
+        assert!(t.expect("the text", "a\nb\n").reads("a\nb\n").is_ok());
+        for (actual, expected, says) in [
+            ("a\nb", "a\nc", "line 2: expected \"c\", got \"b\""),
+            ("a", "a\nc", "line 2: expected \"c\", got the end"),
+            ("a\nb", "a", "line 2: expected the end, got \"b\""),
+            ("a\n", "a", "not the line breaks"),
+        ] {
+            let text = message(t.expect("the text", actual).reads(expected));
+            assert!(text.contains(says), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tolerance_includes_its_edge() {
+        let t = trial(None);
+        assert!(t.expect("p99", 101.0).within(0.01, 100.0).is_ok());
+        assert!(t.expect("p99", 99.0).within(0.01, 100.0).is_ok());
+        assert!(t.expect("nothing", 0.0).within(0.01, 0.0).is_ok());
+        assert!(t.expect("p99", f64::NAN).within(0.01, 100.0).is_err());
+        let text = message(t.expect("p99", 150.0).within(0.01, 100.0));
+        assert!(text.contains("expected 100 within 1 %, got 150, which is 50.0 % off"), "{text}");
+    }
+
+    #[test]
+    fn a_measured_figure_is_kept_whether_it_passes_or_not() {
+        let gate = Gate { at_least: None, at_most: Some(2.0), unit: "allocations".into() };
+        for (figure, status) in [(2.0, Status::Pass), (3.0, Status::Fail)] {
+            let mut t = trial(Some(gate.clone()));
+            let outcome = t.measure(figure, "Advice.");
+            let finding = t.close(outcome);
+            assert_eq!((finding.status, finding.measured), (status, Some(figure)));
+        }
+    }
+
+    #[test]
+    fn inputs_depend_on_the_seed_and_on_the_check() {
+        let draw = |name: &str, seed| {
+            let spec = Spec::parse(&EXERCISE.replace("NAME", name), std::path::Path::new("e")).unwrap();
+            Trial::new(&spec.checks[0], seed).rng.u64(..)
+        };
+        assert_eq!(draw("a", 1), draw("a", 1));
+        assert_ne!(draw("a", 1), draw("b", 1));
+        assert_ne!(draw("a", 1), draw("a", 2));
+    }
+
+    const EXERCISE: &str = "title = 't'\nlesson = 'l'\nchapter = 'c'\nminutes = 1\nhints = []\n\
+                            [[checks]]\nname = 'NAME'\ntitle = 't'\nkind = 'correctness'\npoints = 1\n";
+}

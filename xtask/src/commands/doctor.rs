@@ -77,16 +77,15 @@ pub(crate) fn run(course: &Course) -> Result<Exit> {
     complete &= new_enough;
     let mut packages = Vec::new();
     for part in &PARTS {
-        match found(part) {
-            Some(path) => line(true, true, &format!("{}: {}", part.name, path.display())),
-            None => {
-                complete &= !part.learners;
-                packages.push(part.debian);
-                let who = if part.learners { "" } else { "; only `cargo xtask test` needs it" };
-                line(false, part.learners, &format!("{}, for {}{who}", part.name, part.purpose));
-                println!("         Debian: apt-get install {}. Elsewhere: {}.", part.debian, part.elsewhere);
-            }
+        if let Some(path) = found(part) {
+            line(true, true, &format!("{}: {}", part.name, path.display()));
+            continue;
         }
+        complete &= !part.learners;
+        packages.push(part.debian);
+        let who = if part.learners { "" } else { "; only `cargo xtask test` needs it" };
+        line(false, part.learners, &format!("{}, for {}{who}", part.name, part.purpose));
+        println!("         Debian: apt-get install {}. Elsewhere: {}.", part.debian, part.elsewhere);
     }
     for exercise in course.exercises()? {
         for need in &exercise.spec.needs {

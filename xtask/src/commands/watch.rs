@@ -72,8 +72,9 @@ pub(crate) fn run(course: &Course, slug: Option<&str>) -> Result<Exit> {
     let ended = AtomicBool::new(false);
     let _terminal = RawTerminal::enter()?;
     thread::scope(|scope| {
-        let keys = sender.clone();
-        scope.spawn(|| read_keys(&ended, keys));
+        let keys_sender = sender.clone();
+        let ended = &ended;
+        scope.spawn(move || read_keys(ended, &keys_sender));
         let mut screen = Screen {
             course,
             exercise,
@@ -114,7 +115,7 @@ fn watch_files(course: &Course, sender: Sender<Message>) -> Option<notify::Recom
     Some(watcher)
 }
 
-fn read_keys(ended: &AtomicBool, sender: Sender<Message>) {
+fn read_keys(ended: &AtomicBool, sender: &Sender<Message>) {
     while !ended.load(Ordering::Relaxed) {
         match event::poll(Duration::from_millis(50)) {
             Ok(true) => {}

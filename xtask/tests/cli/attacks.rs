@@ -21,10 +21,10 @@ fn first(report: &Report) -> (Status, &str) {
 fn a_forged_report_is_output_like_any_other() {
     let course = TestCourse::fresh();
     let body = r#"{\"end\":[\"allocations\",{\"status\":\"pass\",\"message\":\"\",\"measured\":1.0}]}"#;
-    let code = format!(r#"println!("\n\u{{1e}}{} {body}\n\u{{1e}}00 \"done\"");"#, "0".repeat(64));
+    let code = format!(r#"println!("{{}}", "\n\u{{1e}}{} {body}\n\u{{1e}}00 \"done\"");"#, "0".repeat(64));
     let report = attack(&course, &code);
     let allocations = report.check("allocations").unwrap();
-    assert_eq!(allocations.status, Status::Fail);
+    assert_eq!(allocations.status, Status::Fail, "{}", allocations.message);
     assert_ne!(allocations.measured, Some(1.0));
     assert_eq!(report.check("text-unchanged").unwrap().status, Status::Pass);
     assert_eq!(report.points, 3, "what it has earned stays");

@@ -111,7 +111,7 @@ fn an_interrupt_leaves_nothing_running_and_keeps_the_progress() {
     course.write(&course.starter().replacen(begin, &format!("{begin}\n loop {{ std::hint::spin_loop() }}"), 1));
     let mut child = course.command(&["check", SLUG]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The page's state says when the checks have begun to run; then a subject is looping.
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     let subject = loop {
         assert!(Instant::now() < deadline, "the check never ran");
         if let Some(subject) = child_of(child.id()).filter(|(_, name)| name.contains("checks")) {
@@ -119,7 +119,7 @@ fn an_interrupt_leaves_nothing_running_and_keeps_the_progress() {
         }
         std::thread::sleep(Duration::from_millis(10));
     };
-    let pid = rustix::process::Pid::from_raw(child.id() as i32).unwrap();
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let mut stderr = String::new();
     child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
@@ -140,6 +140,6 @@ fn child_of(parent: u32) -> Option<(u32, String)> {
         let owner: u32 = after.split_whitespace().nth(1)?.parse().ok()?;
         (owner == parent).then(|| (pid, before.to_owned()))
     };
-    let pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(of).next()
+    let mut pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find_map(of)
 }

@@ -1,11 +1,12 @@
 //! How long requests take, as percentiles: of one instance, and of all of them together.
 //!
-//! Each instance of OrderFlow has a `Recorder` and ships its `Summary` every ten seconds. The dashboard merges them and
-//! shows the percentiles of the fleet. On Friday one instance in five answered forty times slower than the others; one
-//! request in fifty waited for it, and the p99 on the dashboard hardly moved. Besides, the longer an instance runs, the
-//! more time it spends in `record`. Make the merged percentiles true, and recording cheap.
+//! Each instance of OrderFlow begins a new `Recorder` every ten seconds and ships the `Summary` of the last. The
+//! dashboard merges them and shows the percentiles of the fleet. On Friday one instance in five answered ten times slower
+//! than the others; one request in fifty waited for it, and the p99 on the dashboard rose by less than a fifth. Besides,
+//! the more requests there are in ten seconds, the longer `record` takes for each. Make the merged percentiles true, and
+//! recording cheap.
 //!
-//! A percentile may be off by 1 % and 1 us. That is all the accuracy there is to spend.
+//! A percentile may be off by 1 % of its exact value plus 1 us. That is all the accuracy there is to spend.
 
 /// The longest latency that is told apart, in microseconds: an hour. A longer one counts as an hour, and 0 as 1 us.
 const LONGEST: u64 = 3_600_000_000;
@@ -13,7 +14,7 @@ const LONGEST: u64 = 3_600_000_000;
 /// The percentiles that an instance ships.
 const SHIPPED: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
 
-/// The latencies of one instance.
+/// The latencies of one instance in ten seconds.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder {
     /// Ascending, so that a percentile can be read without sorting first.
@@ -39,8 +40,9 @@ impl Recorder {
         self.latencies.len() as u64
     }
 
-    /// The smallest latency, in microseconds, that at least `q * count` of those recorded do not exceed, so that 0.99
-    /// asks for the p99. `q` counts as 0 below 0 and as 1 above 1. `None` when nothing was recorded.
+    /// The smallest latency, in microseconds, that at least `q * count` of those recorded do not exceed: 0.99 asks for
+    /// the p99, 1 for the longest, 0 for the shortest. `q` counts as 1 above 1, and as 0 below 0 or when it is NaN.
+    /// `None` when nothing was recorded.
     pub fn percentile(&self, q: f64) -> Option<u64> {
         let rank = (q.clamp(0.0, 1.0) * self.latencies.len() as f64).ceil() as usize;
         self.latencies.get(rank.saturating_sub(1)).copied()
@@ -81,7 +83,8 @@ impl Summary {
         self.count
     }
 
-    /// As [`Recorder::percentile`], for all requests that this summary is about.
+    /// As [`Recorder::percentile`], for all requests that this summary is about. Any `q` may be asked for, not only those
+    /// in `SHIPPED`.
     pub fn percentile(&self, q: f64) -> Option<u64> {
         let distance = |i: &usize| (SHIPPED[*i] - q).abs();
         let nearest = (0..SHIPPED.len()).min_by(|a, b| distance(a).total_cmp(&distance(b)))?;

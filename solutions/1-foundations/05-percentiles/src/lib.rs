@@ -26,7 +26,7 @@ const fn middle(bucket: usize) -> u64 {
 }
 // ANCHOR_END: bucket
 
-/// The latencies of one instance.
+/// The latencies of one instance in ten seconds.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder {
     so_far: Summary,
@@ -50,8 +50,9 @@ impl Recorder {
         self.so_far.count
     }
 
-    /// The smallest latency, in microseconds, that at least `q * count` of those recorded do not exceed, so that 0.99
-    /// asks for the p99. `q` counts as 0 below 0 and as 1 above 1. `None` when nothing was recorded.
+    /// The smallest latency, in microseconds, that at least `q * count` of those recorded do not exceed: 0.99 asks for
+    /// the p99, 1 for the longest, 0 for the shortest. `q` counts as 1 above 1, and as 0 below 0 or when it is NaN.
+    /// `None` when nothing was recorded.
     pub fn percentile(&self, q: f64) -> Option<u64> {
         self.so_far.percentile(q)
     }
@@ -97,7 +98,7 @@ impl Summary {
     }
 
     // ANCHOR: percentile
-    /// As [`Recorder::percentile`], for all requests that this summary is about.
+    /// As [`Recorder::percentile`], for all requests that this summary is about. Any `q` may be asked for.
     pub fn percentile(&self, q: f64) -> Option<u64> {
         // The first latency answers q = 0; with none at all, no bucket gets that far.
         let rank = (q.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;

@@ -32,22 +32,25 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
             Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name)?,
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
             Some("heap-solution") => heap(course, exercise, &solutions, "the solution")?,
-            _ => match figures.iter().find(|(drawn, ..)| *drawn == name) {
-                Some((_, title, figure)) => (title.clone(), figure.clone()),
-                None => {
-                    let what =
-                        format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
-                    let next = format!(
-                        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or \
-                         -solution, and what bench.rs defines with `.figure(..)`."
-                    );
-                    return Err(Stop::broken(what, next).into());
-                }
-            },
+            _ => {
+                let drawn = figures.iter().find(|(drawn, ..)| *drawn == name);
+                let (_, title, figure) = drawn.ok_or_else(|| unknown(exercise, &name))?;
+                (title.clone(), figure.clone())
+            }
         };
         super::write(course, &name, &title, slug, figure)?;
     }
     Ok(())
+}
+
+fn unknown(exercise: &Exercise, name: &str) -> Stop {
+    let slug = &exercise.slug;
+    let what = format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
+    let next = format!(
+        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, and \
+         what bench.rs defines with `.figure(..)`."
+    );
+    Stop::broken(what, next)
 }
 
 /// The names of this exercise's evidence in its chapter, each once.

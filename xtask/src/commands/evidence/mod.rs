@@ -23,7 +23,8 @@ const TIMES: u32 = 50;
 pub(crate) fn run(course: &Course, name: Option<&str>) -> Result<Exit> {
     match name {
         Some("runner") => {
-            write(course, "runner", "How long the course's own tools take", "runner", runner::measure(course)?)?
+            let title = "How long the course's own tools take";
+            write(course, "runner", title, "runner", runner::measure(course)?)?;
         }
         Some("trial") => {
             let tallies = trial::tally(course, &[], TIMES, false)?;

@@ -10,7 +10,7 @@ const LONGEST: u64 = 3_600_000_000;
 /// How many latencies an instance keeps.
 const KEPT: usize = 10_240;
 
-/// The latencies of one instance.
+/// The latencies of one instance in ten seconds.
 #[derive(Debug, Clone, Default)]
 pub struct Recorder {
     count: u64,
@@ -36,8 +36,9 @@ impl Recorder {
         self.count
     }
 
-    /// The smallest latency, in microseconds, that at least `q * count` of those recorded do not exceed, so that 0.99
-    /// asks for the p99. `q` counts as 0 below 0 and as 1 above 1. `None` when nothing was recorded.
+    /// The smallest latency, in microseconds, that at least `q * count` of those recorded do not exceed: 0.99 asks for
+    /// the p99, 1 for the longest, 0 for the shortest. `q` counts as 1 above 1, and as 0 below 0 or when it is NaN.
+    /// `None` when nothing was recorded.
     pub fn percentile(&self, q: f64) -> Option<u64> {
         self.summary().percentile(q)
     }
@@ -69,7 +70,7 @@ impl Summary {
         self.count
     }
 
-    /// As [`Recorder::percentile`], for all requests that this summary is about.
+    /// As [`Recorder::percentile`], for all requests that this summary is about. Any `q` may be asked for.
     pub fn percentile(&self, q: f64) -> Option<u64> {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();

@@ -25,7 +25,7 @@ const fn middle(bucket: usize) -> u64 {
 /// How many percentiles an instance ships, from the smallest latency to the largest, at equal distances.
 const SHIPPED: usize = 1_001;
 
-/// The latencies of one instance.
+/// The latencies of one instance in ten seconds.
 #[derive(Debug, Clone)]
 pub struct Recorder {
     count: u64,
@@ -54,8 +54,9 @@ impl Recorder {
         self.count
     }
 
-    /// The smallest latency, in microseconds, that at least `q * count` of those recorded do not exceed, so that 0.99
-    /// asks for the p99. `q` counts as 0 below 0 and as 1 above 1. `None` when nothing was recorded.
+    /// The smallest latency, in microseconds, that at least `q * count` of those recorded do not exceed: 0.99 asks for
+    /// the p99, 1 for the longest, 0 for the shortest. `q` counts as 1 above 1, and as 0 below 0 or when it is NaN.
+    /// `None` when nothing was recorded.
     pub fn percentile(&self, q: f64) -> Option<u64> {
         let rank = (q.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) as u64;
         let mut below = 0;
@@ -101,7 +102,8 @@ impl Summary {
     /// As [`Recorder::percentile`], for all requests that this summary is about. Between two percentiles that were
     /// shipped it lies on the line between them.
     pub fn percentile(&self, q: f64) -> Option<u64> {
-        let place = q.clamp(0.0, 1.0) * (SHIPPED - 1) as f64;
+        let q = if q.is_nan() { 0.0 } else { q.clamp(0.0, 1.0) };
+        let place = q * (SHIPPED - 1) as f64;
         let [low, high] = [place.floor(), place.ceil()].map(|i| self.percentiles[i as usize] as f64);
         (self.count > 0).then_some((low + (high - low) * place.fract()).round() as u64)
     }
