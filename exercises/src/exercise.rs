@@ -209,7 +209,7 @@ impl std::fmt::Display for Gate {
     }
 }
 
-/// A figure as a person reads it, to three digits or so: `23,169`, `15`, `9.47`, `1.5`, `0.031`.
+/// A figure as a person reads it, to three digits or so: `23,169`, `15`, `15.0`, `9.47`, `1.5`, `0.031`.
 pub fn number(value: f64) -> String {
     let magnitude = value.abs();
     if !value.is_finite() {
@@ -232,7 +232,12 @@ pub fn number(value: f64) -> String {
         m if m >= 0.1 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
     };
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+    // `1.50` is `1.5`, but `1.00` is `1.0`: it was measured, and is not the whole number.
+    match text.trim_end_matches('0') {
+        short if short.ends_with('.') => format!("{short}0"),
+        short if short.contains('.') => short.into(),
+        _ => text,
+    }
 }
 
 impl Spec {

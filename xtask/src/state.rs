@@ -45,7 +45,7 @@ pub(crate) fn read(course: &Course) -> Progress {
 
 /// Changes one exercise's standing. Reads, changes and writes under a lock, so that two commands at once lose nothing.
 pub(crate) fn update(course: &Course, slug: &str, change: impl FnOnce(&mut Standing)) -> Result<()> {
-    let _lock = lock(course, "progress.lock")?;
+    let _lock = lock(course, "progress.lock", || {})?;
     let mut progress = read(course);
     change(progress.exercises.entry(slug.to_owned()).or_default());
     let text = serde_json::to_string_pretty(&progress)? + "\n";
@@ -73,7 +73,12 @@ pub(crate) fn record(course: &Course, report: &Report) -> Result<()> {
 
 /// One check at a time: two would spoil each other's timings. Waits for the other, and says so.
 pub(crate) fn one_at_a_time(course: &Course) -> Result<File> {
-    let alone = lock(course, "check.lock")?;
+    one_at_a_time_or(course, || eprintln!("waiting for another check to finish"))
+}
+
+/// The same; `waiting` is called when there is another.
+pub(crate) fn one_at_a_time_or(course: &Course, waiting: impl FnOnce()) -> Result<File> {
+    let alone = lock(course, "check.lock", waiting)?;
     // Nobody else is checking now. A verdict that is still marked as running was cut off, by a power failure perhaps.
     for exercise in &course.catalogue.exercises {
         if Live::read(course.root(), &exercise.slug).is_some_and(|live| live.running) {
@@ -83,7 +88,7 @@ pub(crate) fn one_at_a_time(course: &Course) -> Result<File> {
     Ok(alone)
 }
 
-fn lock(course: &Course, name: &str) -> Result<File> {
+fn lock(course: &Course, name: &str, waiting: impl FnOnce()) -> Result<File> {
     let dir = course.root().join(STATE_DIR);
     let path: PathBuf = dir.join(name);
     let file = fs::create_dir_all(&dir)
@@ -93,9 +98,7 @@ fn lock(course: &Course, name: &str) -> Result<File> {
     // and each file is still whole.
     let taken = || matches!(file.try_lock(), Err(TryLockError::WouldBlock));
     if taken() {
-        if name == "check.lock" {
-            eprintln!("waiting for another check to finish");
-        }
+        waiting();
         while taken() {
             // Not `File::lock`: that would not hear Ctrl-C.
             interrupt::check()?;

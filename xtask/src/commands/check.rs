@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use catalogue::{CheckReport, Exercise, Finding, Live, Report, Run, Status};
+use indicatif::ProgressBar;
 
 use crate::{
     compose,
@@ -49,10 +50,15 @@ pub(crate) fn run(course: &Course, arguments: &Arguments) -> Result<Exit> {
         let fresh = kept.is_none();
         let mut options = Options { colour: human && paint.on(), ..Options::default() };
         options.seed = arguments.seed.unwrap_or(options.seed);
-        let report = kept.map_or_else(|| judge(course, exercise, options), Ok)?;
+        let report = kept.map_or_else(|| judge(course, exercise, options, &spinner()), Ok)?;
         if human && fresh {
             print!("{}", show::report(&report, exercise, paint, width));
-            println!("{}\n", paint.dim(&show::advice(&report)));
+            let advice = if untouched(course, exercise) && !report.passed() {
+                format!("This is the starter, unchanged. Edit {}/{}", exercise.dir.display(), exercise.spec.editable[0])
+            } else {
+                show::advice(&report)
+            };
+            println!("{}\n", paint.dim(&advice));
         } else if human {
             let points = format!("{} of {} points", report.points, report.max_points);
             println!("{}  {}, and nothing has changed since.", paint.bold(&report.slug), paint.green(&points));
@@ -76,6 +82,12 @@ pub(crate) fn next(course: &Course) -> Result<&Exercise> {
     Ok(exercises.iter().find(open).unwrap_or(&exercises[exercises.len() - 1]))
 }
 
+/// Whether the learner has yet to change anything.
+fn untouched(course: &Course, exercise: &Exercise) -> bool {
+    let files = |submission: Submission| submission.files(exercise);
+    files(Submission::working_copy(&course.catalogue)) == files(Submission::starters(&course.catalogue))
+}
+
 /// The report of the latest pass, when nothing that it depended on has changed.
 fn unchanged(course: &Course, exercise: &Exercise) -> Option<Report> {
     let progress = state::read(course);
@@ -87,12 +99,11 @@ fn unchanged(course: &Course, exercise: &Exercise) -> Option<Report> {
     Live::read(course.root(), &exercise.slug).map(|live| live.report).filter(|r| r.passed() && r.sources == *passed)
 }
 
-/// Grades the working copy, publishes each finding as it comes, and records the verdict.
-pub(crate) fn judge(course: &Course, exercise: &Exercise, options: Options) -> Result<Report> {
+/// Grades the working copy, publishes each finding as it comes, and records the verdict. `bar` says how far it is.
+pub(crate) fn judge(course: &Course, exercise: &Exercise, options: Options, bar: &ProgressBar) -> Result<Report> {
     let submission = Submission::working_copy(&course.catalogue);
     let pending = Finding::new(Status::Skipped, "");
     let mut live = Report::uniform(exercise, &submission.name, &pending);
-    let bar = spinner();
     state::publish(course, true, &live)?;
     let graded = grade::grade(course, exercise, &submission, options, &mut |step| {
         match step {

@@ -18,6 +18,7 @@ use crossterm::{
     event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
     execute, terminal,
 };
+use indicatif::ProgressBar;
 use notify::{RecursiveMode, Watcher};
 
 use crate::{
@@ -29,7 +30,7 @@ use crate::{
     term::{Paint, meter, width},
 };
 
-/// Saving a file can be several events; the verdict waits for the last of them.
+/// Saving a file can be several steps; the verdict waits for the last of them.
 const SETTLE: Duration = Duration::from_millis(60);
 /// How often the files are looked at besides, since events do not arrive from every file system.
 const LOOK: Duration = Duration::from_millis(500);
@@ -37,6 +38,8 @@ const LOOK: Duration = Duration::from_millis(500);
 enum Message {
     Key(KeyEvent),
     Saved,
+    /// Another command is checking; this one's turn comes after it.
+    Waiting,
     Graded(Box<Result<Report>>),
 }
 
@@ -89,8 +92,11 @@ pub(crate) fn run(course: &Course, slug: Option<&str>) -> Result<Exit> {
             let (sender, slug) = (sender.clone(), exercise.slug.clone());
             scope.spawn(move || {
                 let options = Options { colour: Paint::stdout().on(), ..Options::default() };
-                let alone = state::one_at_a_time(course);
-                let report = alone.and_then(|_alone| check::judge(course, course.exercise(&slug)?, options));
+                let waiting = || drop(sender.send(Message::Waiting));
+                let alone = state::one_at_a_time_or(course, waiting);
+                // The screen has its own words for what is going on; a spinner would be drawn across them.
+                let bar = ProgressBar::hidden();
+                let report = alone.and_then(|_alone| check::judge(course, course.exercise(&slug)?, options, &bar));
                 // The screen may have been left meanwhile.
                 let _ = sender.send(Message::Graded(Box::new(report)));
             });
@@ -165,6 +171,11 @@ impl<'a> Screen<'a> {
                     }
                 }
                 Ok(Message::Saved) => while matches!(messages.recv_timeout(SETTLE), Ok(Message::Saved)) {},
+                Ok(Message::Waiting) => {
+                    self.note = Some("Waiting for another check to finish.\n".into());
+                    self.draw()?;
+                    self.note = None;
+                }
                 Ok(Message::Graded(report)) => {
                     self.running = false;
                     (self.report, self.failure) = match *report {
@@ -173,10 +184,10 @@ impl<'a> Screen<'a> {
                     };
                     self.draw()?;
                 }
-                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Ok(Exit::Pass),
             }
             if !self.running && self.look() != self.seen {
+                self.settle();
                 self.note = None;
                 self.begin(start)?;
             }
@@ -195,6 +206,19 @@ impl<'a> Screen<'a> {
     fn look(&self) -> Vec<Option<(u64, SystemTime)>> {
         let files = self.exercise.spec.editable.iter().map(|path| self.path(path));
         files.map(|path| path.metadata().ok().and_then(|meta| Some((meta.len(), meta.modified().ok()?)))).collect()
+    }
+
+    /// Waits until the files have stayed as they are for a moment: saving may empty a file before it fills it.
+    fn settle(&self) {
+        let mut before = self.look();
+        loop {
+            thread::sleep(SETTLE);
+            let now = self.look();
+            if now == before {
+                return;
+            }
+            before = now;
+        }
     }
 
     fn path(&self, editable: &str) -> PathBuf {

@@ -11,7 +11,10 @@ fn from_the_starter_to_a_pass() {
     let course = TestCourse::fresh();
     course.xtask(&[]).exits(0).says("0 of 1 exercises passed").says(SLUG);
     course.xtask(&["list"]).exits(0).says("not started").says("0/10 points");
-    course.xtask(&["check"]).exits(1).says("3 of 10 points").says("the gate is at most 20").says("cargo xtask hint");
+    let begun = course.xtask(&["check"]).exits(1).says("3 of 10 points").says("the gate is at most 20");
+    begun.says("This is the starter, unchanged. Edit exercises/1-foundations/03-allocation-budget/src/lib.rs");
+    course.write(&(course.starter() + "// tried\n"));
+    course.xtask(&["check"]).exits(1).says("Stuck? cargo xtask hint");
     course.xtask(&["list"]).exits(0).says("fail").says("3/10 points");
     course.xtask(&["solution", SLUG]).exits(1).says("has not passed yet").says("--give-up");
 

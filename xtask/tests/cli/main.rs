@@ -6,3 +6,5 @@ mod bad_input;
 mod class;
 mod course;
 mod flow;
+#[cfg(target_os = "linux")]
+mod watch;
