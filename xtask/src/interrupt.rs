@@ -20,6 +20,7 @@ static GROUPS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 pub(crate) fn install() {
     // A second handler is the only way in which this fails, and there is none.
     let _ = ctrlc::set_handler(raise);
+    strays::adopt();
 }
 
 /// Does what Ctrl-C does; for the key as such, where the terminal sends no signal for it.
@@ -81,3 +82,52 @@ fn kill_group(leader: u32) {
 
 #[cfg(not(unix))]
 fn kill_group(_: u32) {}
+
+/// Processes that a submission has started and moved out of its process group, which safe Rust allows.
+#[cfg(target_os = "linux")]
+pub(crate) mod strays {
+    use std::{collections::HashSet, fs};
+
+    use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
+
+    /// Makes this process the parent of whatever its descendants leave behind.
+    pub(crate) fn adopt() {
+        // Where the kernel is too old for it, such a process is left to init, as any orphan is.
+        let _ = set_child_subreaper(Some(getpid()));
+    }
+
+    /// The children of this process, those that it has inherited among them.
+    pub(crate) fn children() -> HashSet<u32> {
+        let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+        let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+        lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
+    }
+
+    /// Ends every child that was not there `before`. Their own children are inherited in turn, so it looks again.
+    pub(crate) fn end(before: &HashSet<u32>) {
+        loop {
+            let new: Vec<_> = children().difference(before).copied().collect();
+            if new.is_empty() {
+                return;
+            }
+            for pid in new.into_iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+                let _ = kill_process(pid, Signal::KILL);
+                let _ = waitpid(Some(pid), WaitOptions::empty());
+            }
+        }
+    }
+}
+
+/// Elsewhere a process that leaves its group is beyond reach.
+#[cfg(not(target_os = "linux"))]
+pub(crate) mod strays {
+    use std::collections::HashSet;
+
+    pub(crate) fn adopt() {}
+
+    pub(crate) fn children() -> HashSet<u32> {
+        HashSet::new()
+    }
+
+    pub(crate) fn end(_: &HashSet<u32>) {}
+}

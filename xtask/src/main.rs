@@ -57,27 +57,39 @@ enum Verb {
     /// The verdict on your working copy
     Check(check::Arguments),
     /// The verdict in this terminal, on every save
-    Watch { slug: Option<String> },
+    Watch {
+        /// Exercise; without one, the first that is not finished
+        slug: Option<String>,
+    },
     /// The next of three hints
-    Hint { slug: String },
+    Hint {
+        /// Exercise, as `cargo xtask list` names it
+        slug: String,
+    },
     /// The reference solution and why it works, once you have passed
     Solution {
+        /// Exercise, as `cargo xtask list` names it
         slug: String,
         /// Open it before you have passed
         #[arg(long)]
         give_up: bool,
     },
     /// Put the starter back; your version is kept aside
-    Reset { slug: String },
+    Reset {
+        /// Exercise, as `cargo xtask list` names it
+        slug: String,
+    },
     /// Criterion's full report, the starter beside your code
     Bench {
+        /// Exercise, as `cargo xtask list` names it
         slug: String,
         /// Passed on to criterion
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// A flamegraph of your code, and a table of what it allocates
+    /// A flamegraph of your code and, where allocations count, a table of them
     Profile {
+        /// Exercise, as `cargo xtask list` names it
         slug: String,
         /// Do not open the flamegraph
         #[arg(long)]
@@ -85,6 +97,7 @@ enum Verb {
     },
     /// Your answers as one archive, to hand in
     Pack {
+        /// Where to write it
         #[arg(long, short, default_value = "submission.tar.gz")]
         output: PathBuf,
     },
@@ -92,6 +105,7 @@ enum Verb {
     Grade(grading::Arguments),
     /// Hold the course to its promises: starters fail, solutions pass, wrong answers are refused (for authors)
     Verify {
+        /// Exercise; without one, all of them
         slug: Option<String>,
         /// Only this part
         #[arg(long, conflicts_with = "slug")]
@@ -104,11 +118,14 @@ enum Verb {
     New {
         /// Part, by number or by directory: 1, or 2-scaling
         part: String,
+        /// What to call it: lower-case letters, digits and hyphens
         slug: String,
     },
     /// Grade solutions and starters again and again on a busy machine (for authors)
     Trial {
+        /// Exercises; without one, all of them
         slugs: Vec<String>,
+        /// Verdicts on each submission
         #[arg(long, default_value_t = 50)]
         times: u32,
         /// Leave the machine idle
@@ -135,7 +152,10 @@ enum Verb {
         steps: Vec<String>,
     },
     /// Completions for your shell, on standard output
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
     /// Keeps a core busy until its input closes; for `trial`
     #[command(hide = true)]
     Burn,

@@ -55,7 +55,7 @@ fn write_report(
     let seed = if report.passed() || report.build_error.is_some() {
         String::new()
     } else {
-        paint.dim(&format!(", inputs --seed {}", report.seed))
+        paint.dim(&format!("; the same inputs again: --seed {}", report.seed))
     };
     writeln!(out, "{points} in {:.2} s{seed}", report.seconds)
 }

@@ -15,7 +15,7 @@ use catalogue::{
     channel::{Brief, Record, Seal, hex},
 };
 
-use crate::interrupt::{self, Group};
+use crate::interrupt::{self, Group, strays};
 
 /// Output that a report keeps.
 const KEPT_OUTPUT: usize = 4 << 10;
@@ -50,17 +50,22 @@ pub(crate) fn run(
         interrupt::check()?;
         let brief = Brief { key: key()?, seed, budget_ms, checks: left.clone(), spec: exercise.spec.clone() };
         let start = Instant::now();
+        let others = strays::children();
         let mut process = Process::start(program, &brief, exercise)?;
         let ending = process.follow(&mut |name, finding| {
             said(name, &finding);
             findings.by_check.insert(name.to_owned(), finding);
-        })?;
+        });
         findings.ran += start.elapsed();
         findings.output += &process.output;
+        let running = process.running.take();
+        drop(process);
+        strays::end(&others);
+        let ending = ending?;
         left.retain(|name| !findings.by_check.contains_key(name));
         if let Some(finding) = ending {
             // The check that was running when the process ended, or else the next one: each round settles one at least.
-            let name = process.running.filter(|name| left.contains(name)).or_else(|| left.first().cloned());
+            let name = running.filter(|name| left.contains(name)).or_else(|| left.first().cloned());
             if let Some(name) = name {
                 said(&name, &finding);
                 left.retain(|other| *other != name);

@@ -9,7 +9,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use catalogue::{Catalogue, Exercise};
 
 use crate::stop::Stop;
@@ -191,9 +191,10 @@ fn unpack(archive: &Path, course: &Catalogue) -> Result<BTreeMap<String, Files>>
         Box::new(Cursor::new(bytes))
     };
     let mut found: BTreeMap<String, Files> = BTreeMap::new();
-    for (i, entry) in tar::Archive::new(reader).entries()?.enumerate() {
+    let mut archive = tar::Archive::new(reader);
+    for (i, entry) in archive.entries()?.enumerate() {
         anyhow::ensure!(i < MOST_ENTRIES, "it has more than {MOST_ENTRIES} entries");
-        let mut entry = entry?;
+        let mut entry = entry.context("it is no tar archive, or a damaged one; `cargo xtask pack` makes a good one")?;
         let path = entry.path()?.into_owned();
         let plain = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         let Some((slug, editable)) = plain.then(|| editable_of(&path, course)).flatten() else { continue };

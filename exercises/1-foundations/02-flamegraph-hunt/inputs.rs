@@ -1,4 +1,4 @@
-//! Random exports of orders, as the marketplace writes them: everything that was delivered in one week.
+//! Random exports of orders, as the marketplace writes them: what was delivered in one week. The job gets a month's.
 
 pub(crate) fn export(rng: &mut harness::Rng, orders: usize) -> String {
     const SELLERS: [&str; 6] = ["Anvil Tools", "blue teapot", "Hop & Barley", "Oak & Ash", "paper moon", "Ångström"];

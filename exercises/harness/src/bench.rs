@@ -223,7 +223,7 @@ impl Bench {
         }
     }
 
-    /// Runs the learner's side of the first timed check for two seconds under a sampling profiler.
+    /// Runs the learner's side of the first timed check under a sampling profiler.
     fn profile(&self, file: &Path) -> ExitCode {
         let Some(entry) = self.entries.first() else {
             eprintln!("this exercise has no timed check");

@@ -45,8 +45,9 @@ fn shard(text: &str) -> Result<(usize, usize), String> {
 
 pub(crate) fn run(course: &Course, arguments: &Arguments) -> Result<Exit> {
     let only = arguments.exercise.as_ref().map(|slug| course.exercise(slug)).transpose()?;
-    let submissions =
+    let mut submissions =
         arguments.trees.iter().map(|tree| Submission::open(tree, &course.catalogue)).collect::<Result<Vec<_>>>()?;
+    tell_apart(&mut submissions, &arguments.trees);
     let exercises = course.exercises()?.iter().filter(|exercise| only.is_none_or(|only| only.slug == exercise.slug));
     // An exercise at a time: the course's own part of its build is then warm for everybody's.
     let all: Vec<(&Submission, &Exercise)> =
@@ -67,12 +68,25 @@ pub(crate) fn run(course: &Course, arguments: &Arguments) -> Result<Exit> {
         progress.inc(1);
     }
     progress.finish_and_clear();
+    if reports.is_empty() {
+        eprintln!("Nothing falls to this shard: there are fewer submissions and exercises than shards.");
+    }
     let run = Run::new(reports);
     if arguments.format == Format::Human {
         print_human(course, &run);
     }
     print!("{}", formats::render(&run, arguments.format)?);
     Ok(Exit::passed(run.reports.iter().all(Report::passed)))
+}
+
+/// Archives from two directories may have the same name; they are two submissions all the same.
+fn tell_apart(submissions: &mut [Submission], paths: &[PathBuf]) {
+    let names: Vec<_> = submissions.iter().map(|submission| submission.name.clone()).collect();
+    for (submission, path) in submissions.iter_mut().zip(paths) {
+        if names.iter().filter(|name| **name == submission.name).count() > 1 {
+            submission.name = path.display().to_string();
+        }
+    }
 }
 
 fn print_human(course: &Course, run: &Run) {

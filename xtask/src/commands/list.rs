@@ -32,13 +32,12 @@ pub(crate) fn list(course: &Course, part: Option<u32>) -> Result<Exit> {
             println!("{}", paint.bold(&part_name(exercise)));
             shown = Some(exercise.part);
         }
-        let (word, status) = standing(course, &progress, exercise);
+        let (word, status, scored) = standing(course, &progress, exercise);
         let word = match status {
             Some(status) => paint.status(status, &format!("{word:<12}")),
             None => paint.dim(&format!("{word:<12}")),
         };
-        let best = progress.exercises.get(&exercise.slug).map_or(0, |standing| standing.best_points);
-        let points = format!("{best}/{}", exercise.spec.max_points());
+        let points = format!("{scored}/{}", exercise.spec.max_points());
         println!(
             "  {:>2}  {word}  {:<24} {points:>7} points  {:>3} min",
             exercise.number, exercise.slug, exercise.spec.minutes
@@ -59,15 +58,16 @@ fn part_name(exercise: &Exercise) -> String {
     format!("{} {capital}{}", exercise.part, letters.as_str().replace('-', " "))
 }
 
-fn standing(course: &Course, progress: &Progress, exercise: &Exercise) -> (&'static str, Option<Status>) {
+/// The word for where an exercise stands, the status that colours it, and the points of that verdict.
+fn standing(course: &Course, progress: &Progress, exercise: &Exercise) -> (&'static str, Option<Status>, u32) {
     let standing = progress.exercises.get(&exercise.slug);
-    if standing.is_some_and(|standing| standing.passed.is_some()) {
-        return ("passed", Some(Status::Pass));
+    if let Some(standing) = standing.filter(|standing| standing.passed.is_some()) {
+        return ("passed", Some(Status::Pass), standing.best_points);
     }
     match Live::read(course.root(), &exercise.slug) {
-        Some(live) if live.running => ("checking", None),
-        Some(live) => (live.report.status.word(), Some(live.report.status)),
-        None => ("not started", None),
+        Some(live) if live.running => ("checking", None, live.report.points),
+        Some(Live { report, .. }) => (report.status.word(), Some(report.status), report.points),
+        None => ("not started", None, 0),
     }
 }
 

@@ -170,7 +170,8 @@ impl<'a> Screen<'a> {
                         self.key(letter, start)?;
                     }
                 }
-                Ok(Message::Saved) => while matches!(messages.recv_timeout(SETTLE), Ok(Message::Saved)) {},
+                // What was saved is looked at below, as it is when no event arrives.
+                Ok(Message::Saved) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Waiting) => {
                     self.note = Some("Waiting for another check to finish.\n".into());
                     self.draw()?;

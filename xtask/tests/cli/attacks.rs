@@ -142,7 +142,10 @@ fn processes_that_it_starts_end_with_it() {
     let course = TestCourse::fresh();
     // A number that no other process has among its arguments.
     let seconds = format!("86400.{}", std::process::id());
-    let report = attack(&course, &format!("let _ = std::process::Command::new(\"sleep\").arg(\"{seconds}\").spawn();"));
+    let sleep = format!("std::process::Command::new(\"sleep\").arg(\"{seconds}\")");
+    // One in its own group, and one that has left it.
+    let escape = format!("{{ use std::os::unix::process::CommandExt; let _ = {sleep}.process_group(0).spawn(); }}");
+    let report = attack(&course, &format!("let _ = {sleep}.spawn(); {escape}"));
     assert_eq!(report.check("text-unchanged").unwrap().status, Status::Pass);
     let left = std::fs::read_dir("/proc").unwrap().flatten().filter(|process| {
         std::fs::read_to_string(process.path().join("cmdline")).is_ok_and(|arguments| arguments.contains(&seconds))

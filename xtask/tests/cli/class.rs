@@ -68,7 +68,11 @@ fn links_and_odd_archives_are_refused() {
     let run = course.xtask(&["grade", "noise.tar.gz", "solutions", "--format", "json"]).exits(1).run();
     let noise = run.reports.iter().find(|report| report.submission == "noise").unwrap();
     assert_eq!((noise.status, noise.points, run.points), (Status::Error, 0, 10));
-    assert!(noise.checks[0].message.contains("The archive cannot be used"), "{}", noise.checks[0].message);
+    assert!(
+        noise.checks[0].message.contains("The archive cannot be used: it is no tar archive"),
+        "{}",
+        noise.checks[0].message
+    );
     course.xtask(&["grade", "nowhere"]).exits(2).says("nowhere does not exist");
     fs::create_dir(course.path("empty")).unwrap();
     course.xtask(&["grade", "empty"]).exits(2).says("none of the course's exercises");
@@ -110,6 +114,13 @@ fn a_class_in_every_format() {
     assert!(!junit.contains('\u{1b}'));
     let run = grade(&["--format", "json"]).run();
     assert_eq!((run.points, run.max_points, run.reports.len()), (10, 20, 2));
+
+    // Two archives of one name are two submissions.
+    course.xtask(&["pack", "-o", "class/work.tar.gz"]).exits(0);
+    course.xtask(&["pack", "-o", "work.tar.gz"]).exits(0);
+    let run = course.xtask(&["grade", "class/work.tar.gz", "work.tar.gz", "--format", "json"]).run();
+    let names: Vec<_> = run.reports.iter().map(|report| report.submission.as_str()).collect();
+    assert_eq!(names, ["class/work.tar.gz", "work.tar.gz"]);
 
     // Shards share the work out: each pair is in one of them.
     let shard = |which: &str| {
