@@ -58,6 +58,8 @@ pub(crate) fn build(course: &Course, exercise: &Exercise, composed: &Composed, c
     {
         return Ok(Built::Yes(known.binaries));
     }
+    // A build that is cut off may have replaced the programs already. They must not be taken for those of the old stamp.
+    let _ = fs::remove_file(&stamp);
     let built = run_cargo(course, exercise, composed, colour)?;
     if let Built::Yes(binaries) = &built {
         let stamp_now =

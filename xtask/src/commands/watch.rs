@@ -3,10 +3,7 @@
 use std::{
     io::{IsTerminal, Write, stdin, stdout},
     path::PathBuf,
-    sync::{
-        atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
-    },
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
     time::{Duration, SystemTime},
 };
@@ -72,12 +69,11 @@ pub(crate) fn run(course: &Course, slug: Option<&str>) -> Result<Exit> {
     }
     let (sender, messages) = mpsc::channel();
     let _watcher = watch_files(course, sender.clone());
-    let ended = AtomicBool::new(false);
+    let keys = sender.clone();
+    // Not waited for at the end: when the terminal goes away, a read from it may never return.
+    thread::spawn(move || read_keys(&keys));
     let _terminal = RawTerminal::enter()?;
     thread::scope(|scope| {
-        let keys_sender = sender.clone();
-        let ended = &ended;
-        scope.spawn(move || read_keys(ended, &keys_sender));
         let mut screen = Screen {
             course,
             exercise,
@@ -102,7 +98,6 @@ pub(crate) fn run(course: &Course, slug: Option<&str>) -> Result<Exit> {
             });
         };
         let outcome = screen.follow(&messages, &mut start);
-        ended.store(true, Ordering::Relaxed);
         // A verdict that is still being made is not waited for.
         interrupt::raise();
         outcome
@@ -121,14 +116,9 @@ fn watch_files(course: &Course, sender: Sender<Message>) -> Option<notify::Recom
     Some(watcher)
 }
 
-fn read_keys(ended: &AtomicBool, sender: &Sender<Message>) {
-    while !ended.load(Ordering::Relaxed) {
-        match event::poll(Duration::from_millis(50)) {
-            Ok(true) => {}
-            Ok(false) => continue,
-            Err(_) => return,
-        }
-        if let Ok(Event::Key(key)) = event::read()
+fn read_keys(sender: &Sender<Message>) {
+    while let Ok(event) = event::read() {
+        if let Event::Key(key) = event
             && key.kind == KeyEventKind::Press
             && sender.send(Message::Key(key)).is_err()
         {

@@ -102,3 +102,25 @@ fn colours_only_on_a_terminal() {
     let done = course.xtask(&["check", SLUG]).exits(1);
     assert!(!done.stdout.contains('\u{1b}') && !done.stderr.contains('\u{1b}'), "{}", done.stdout);
 }
+
+#[test]
+fn a_build_that_was_cut_off_is_not_taken_for_an_earlier_one() {
+    let course = TestCourse::fresh();
+    course.xtask(&["check", SLUG]).exits(1).says("3 of 10 points");
+    // The programs of another answer are in place, and nothing has said so: as when cargo was killed after its last step.
+    course.write(&course.solution());
+    let mut cut_off = course.command(&["check", SLUG, "--format", "json"]);
+    cut_off.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut cut_off = cut_off.spawn().unwrap();
+    // Whenever the end comes, in the build or after it, what is checked next is what is in the file then.
+    for wait in [0, 200, 400, 800, 1_600] {
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        if cut_off.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    let _ = cut_off.kill();
+    cut_off.wait().unwrap();
+    course.write(&course.starter());
+    course.xtask(&["check", SLUG]).exits(1).says("3 of 10 points");
+}

@@ -116,3 +116,29 @@ fn control_c_ends_it_in_the_middle_of_a_check_and_restores_the_terminal() {
     terminal.shows("status 0");
     terminal.shows(" icanon");
 }
+
+#[test]
+fn it_ends_with_its_terminal() {
+    let course = TestCourse::fresh();
+    let mut terminal = Terminal::watch(&course);
+    terminal.shows("3 of 10 points");
+    assert_eq!(watchers(&course), 1);
+    drop(terminal);
+    let deadline = Instant::now() + PATIENCE;
+    while watchers(&course) > 0 {
+        assert!(Instant::now() < deadline, "it outlived its terminal");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How many processes watch this course.
+fn watchers(course: &TestCourse) -> usize {
+    let root = course.path("").canonicalize().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let watches = |process: &std::path::PathBuf| {
+        let here = std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == root);
+        let program = std::fs::read_link(process.join("exe")).is_ok_and(|exe| exe.ends_with("xtask"));
+        here && program
+    };
+    processes.filter(watches).count()
+}
