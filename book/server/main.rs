@@ -39,6 +39,9 @@ enum What {
         /// Open it in the browser
         #[arg(long)]
         open: bool,
+        /// Stop when standard input ends: with whoever started this, however that ends
+        #[arg(long, hide = true)]
+        until_input_ends: bool,
     },
 }
 
@@ -68,13 +71,13 @@ fn run(args: Args) -> Result<(), Failure> {
             println!("Built {}", dest.join("index.html").display());
             Ok(())
         }
-        What::Serve { port, open } => {
+        What::Serve { port, open, until_input_ends } => {
             let runtime = tokio::runtime::Runtime::new().context("no threads for the server").map_err(usage)?;
             runtime.block_on(async {
                 // The port comes first: it fails at once, the book takes a moment.
                 let listener = serve::bind(port).await.map_err(usage)?;
                 let address = listener.local_addr().context("the socket has no address").map_err(usage)?;
-                let stop = stopped().map_err(usage)?;
+                let stop = stopped(until_input_ends).map_err(usage)?;
                 let site = site::render(&root).map_err(broken)?;
                 announce(&format!("http://{address}"), open).map_err(usage)?;
                 serve::serve(&root, site, listener, stop).await.map_err(usage)
@@ -111,18 +114,37 @@ fn open_browser(address: &str) -> io::Result<()> {
 }
 
 /// Done when the process is asked to end. Listens from now on, not from when it is first awaited.
-fn stopped() -> Result<impl Future<Output = ()> + Send + 'static> {
+fn stopped(until_input_ends: bool) -> Result<impl Future<Output = ()> + Send + 'static> {
+    let (ended, input_ended) = tokio::sync::oneshot::channel::<()>();
+    if until_input_ends {
+        // A thread of its own: a read from standard input cannot be cancelled.
+        std::thread::spawn(move || {
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            drop(ended);
+        });
+    } else {
+        // Never dropped, so that nobody is told.
+        std::mem::forget(ended);
+    }
     #[cfg(unix)]
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     #[cfg(unix)]
     let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
-    Ok(async move {
-        #[cfg(unix)]
+    #[cfg(unix)]
+    let asked = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        #[cfg(not(unix))]
+    };
+    #[cfg(not(unix))]
+    let asked = async {
         let _ = tokio::signal::ctrl_c().await;
+    };
+    Ok(async {
+        tokio::select! {
+            () = asked => {}
+            _ = input_ended => {}
+        }
     })
 }

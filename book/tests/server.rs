@@ -224,3 +224,16 @@ fn it_ends_when_asked_although_a_page_is_listening() {
     let mut rest = String::new();
     while events.read_line(&mut rest).unwrap_or(0) > 0 {}
 }
+
+#[test]
+fn it_ends_with_whoever_started_it() {
+    let root = course();
+    let mut command = serve(root.path(), &["--port", "0", "--until-input-ends"]);
+    let mut server = command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("Book"), "{line}");
+    assert_eq!(server.try_wait().unwrap(), None, "it goes on while its input is open");
+    drop(server.stdin.take());
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}

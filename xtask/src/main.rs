@@ -18,7 +18,7 @@ mod term;
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     commands::{
@@ -151,7 +151,7 @@ enum Verb {
         /// Only these steps: fmt, clippy, tests, docs, verify, book
         steps: Vec<String>,
     },
-    /// Completions for your shell, on standard output
+    /// Completions for your shell, on standard output; they go with a function named cargo-xtask
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
@@ -191,13 +191,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<Exit> {
-    match &cli.command {
-        Some(Verb::Burn) => return Ok(trial::burn()),
-        Some(Verb::Completions { shell }) => {
-            clap_complete::generate(*shell, &mut Cli::command(), "cargo-xtask", &mut std::io::stdout());
-            return Ok(Exit::Pass);
-        }
-        _ => {}
+    if matches!(cli.command, Some(Verb::Burn)) {
+        return Ok(trial::burn());
     }
     let course = Course::open()?;
     let Some(verb) = cli.command else { return list::overview(&course) };
@@ -221,6 +216,33 @@ fn run(cli: Cli) -> Result<Exit> {
         Verb::Schema => new::schema(&course),
         Verb::Doctor => doctor::run(&course),
         Verb::Test { steps } => test::run(&course, &steps),
-        Verb::Completions { .. } | Verb::Burn => Ok(Exit::Pass),
+        Verb::Completions { shell } => {
+            print!("{}", completions(&course, shell));
+            Ok(Exit::Pass)
+        }
+        Verb::Burn => Ok(Exit::Pass),
     }
+}
+
+/// A completion script for `cargo-xtask`, with the exercises there are now, and where the shell allows it a function of
+/// that name: shells complete the first word of a line, and `cargo xtask` is two.
+fn completions(course: &Course, shell: clap_complete::Shell) -> String {
+    use clap_complete::Shell;
+    // Clap keeps names for as long as the program runs, which is not long any more.
+    let slugs: Vec<&'static str> = course.catalogue.slugs().map(|slug| &*slug.to_owned().leak()).collect();
+    let mut command = Cli::command();
+    for verb in ["check", "watch", "hint", "solution", "reset", "profile", "verify"] {
+        command = command.mut_subcommand(verb, |verb| {
+            verb.mut_arg("slug", |slug| slug.value_parser(PossibleValuesParser::new(slugs.clone())))
+        });
+    }
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "cargo-xtask", &mut script);
+    let function = match shell {
+        Shell::Bash | Shell::Zsh => "\ncargo-xtask() { cargo xtask \"$@\"; }\n",
+        Shell::Fish => "\nfunction cargo-xtask; cargo xtask $argv; end\n",
+        Shell::PowerShell => "\nfunction cargo-xtask { cargo xtask @args }\n",
+        _ => "",
+    };
+    String::from_utf8_lossy(&script).into_owned() + function
 }

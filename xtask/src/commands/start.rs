@@ -42,12 +42,19 @@ pub(crate) fn start(course: &Course, port: Option<u16>, open: bool) -> Result<Ex
     if open {
         serve.arg("--open");
     }
-    let mut group = Group::spawn(serve.stdin(Stdio::null()))?;
+    // The server ends when this pipe closes, which it does however this process ends.
+    let mut group = Group::spawn(serve.arg("--until-input-ends").stdin(Stdio::piped()))?;
+    let alive = group.child.stdin.take();
     let status = group.child.wait()?;
+    drop(alive);
     match interrupt::check() {
         // Ctrl-C is how this command ends.
         Err(_) => Ok(Exit::Pass),
-        Ok(()) => Ok(if status.success() { Exit::Pass } else { Exit::Usage }),
+        Ok(()) => Ok(match status.code() {
+            Some(0) => Exit::Pass,
+            Some(3) => Exit::Broken,
+            _ => Exit::Usage,
+        }),
     }
 }
 

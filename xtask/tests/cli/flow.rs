@@ -124,3 +124,40 @@ fn a_build_that_was_cut_off_is_not_taken_for_an_earlier_one() {
     course.write(&course.starter());
     course.xtask(&["check", SLUG]).exits(1).says("3 of 10 points");
 }
+
+#[test]
+fn completions_know_the_exercises() {
+    let course = TestCourse::fresh();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = course.xtask(&["completions", shell]).exits(0).stdout;
+        // Where clap's script completes values of arguments at all, it has the slugs.
+        let has_slugs = script.contains(SLUG) || !["bash", "zsh"].contains(&shell);
+        assert!(script.contains("solution") && has_slugs, "{shell}");
+    }
+    // The script as bash reads it: its function is called for the words that are there so far.
+    let script = course.xtask(&["completions", "bash"]).stdout;
+    let ask = "COMP_WORDS=(cargo-xtask check alloc); COMP_CWORD=2; _cargo__xtask cargo-xtask alloc check; echo ${COMPREPLY[@]}";
+    let bash = std::process::Command::new("bash").arg("-c").arg(format!("{script}\n{ask}")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), SLUG, "{}", String::from_utf8_lossy(&bash.stderr));
+}
+
+#[test]
+fn a_missing_server_blocks_and_never_passes() {
+    let course = TestCourse::fresh();
+    course.write(&course.solution());
+    course.change("exercise.toml", "minutes = 30\n", "minutes = 30\nneeds = [\"rabbitmq\"]\n");
+    // Nothing at all is on this path.
+    let output = course.command(&["check", SLUG]).env("PATH", "").output().unwrap();
+    let done = crate::course::Done::from(output).exits(1).says("rabbitmq-server is not on this machine");
+    done.says("0 of 10 points").says("cargo xtask doctor");
+    course.xtask(&["list"]).exits(0).says("blocked");
+}
+
+#[test]
+fn doctor_says_what_is_there_and_what_is_not() {
+    let course = TestCourse::fresh();
+    course.xtask(&["doctor"]).exits(0).says("found rustc 1.").says("found C linker");
+    let output = course.command(&["doctor"]).env("PATH", "").output().unwrap();
+    let done = crate::course::Done::from(output).exits(1);
+    done.says("missing C linker, for linking every Rust program").says("apt-get install gcc libc6-dev");
+}

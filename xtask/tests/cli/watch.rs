@@ -59,7 +59,7 @@ impl Terminal {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.output.recv_timeout(left) {
                 Ok(bytes) => self.seen += &String::from_utf8_lossy(&bytes),
-                Err(_) => panic!("`{words}` was not shown; this was:\n{}", self.seen),
+                Err(error) => panic!("`{words}` was not shown ({error}); this was:\n{}", self.seen),
             }
         }
     }
