@@ -230,7 +230,7 @@ fn completions(course: &Course, shell: clap_complete::Shell) -> String {
     use clap_complete::Shell;
     // Clap keeps names for as long as the program runs, which is not long any more.
     let slugs: Vec<&'static str> = course.catalogue.slugs().map(|slug| &*slug.to_owned().leak()).collect();
-    let mut command = Cli::command();
+    let mut command = Cli::command().name("cargo-xtask").bin_name("cargo-xtask");
     for verb in ["check", "watch", "hint", "solution", "reset", "profile", "verify"] {
         command = command.mut_subcommand(verb, |verb| {
             verb.mut_arg("slug", |slug| slug.value_parser(PossibleValuesParser::new(slugs.clone())))
