@@ -151,7 +151,7 @@ enum Verb {
         /// Only these steps: fmt, clippy, tests, docs, verify, book
         steps: Vec<String>,
     },
-    /// Completions for your shell, on standard output; they go with a function named cargo-xtask
+    /// Completions for your shell, on standard output; they go with a function named xtask
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
@@ -224,24 +224,25 @@ fn run(cli: Cli) -> Result<Exit> {
     }
 }
 
-/// A completion script for `cargo-xtask`, with the exercises there are now, and where the shell allows it a function of
-/// that name: shells complete the first word of a line, and `cargo xtask` is two.
+/// A completion script for `xtask`, with the exercises there are now, and where the shell allows it a function of that
+/// name: shells complete the first word of a line, and `cargo xtask` is two. It has no hyphen because clap's script for
+/// bash would not find its own subcommands then.
 fn completions(course: &Course, shell: clap_complete::Shell) -> String {
     use clap_complete::Shell;
     // Clap keeps names for as long as the program runs, which is not long any more.
     let slugs: Vec<&'static str> = course.catalogue.slugs().map(|slug| &*slug.to_owned().leak()).collect();
-    let mut command = Cli::command().name("cargo-xtask").bin_name("cargo-xtask");
+    let mut command = Cli::command().name("xtask").bin_name("xtask");
     for verb in ["check", "watch", "hint", "solution", "reset", "profile", "verify"] {
         command = command.mut_subcommand(verb, |verb| {
             verb.mut_arg("slug", |slug| slug.value_parser(PossibleValuesParser::new(slugs.clone())))
         });
     }
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, "cargo-xtask", &mut script);
+    clap_complete::generate(shell, &mut command, "xtask", &mut script);
     let function = match shell {
-        Shell::Bash | Shell::Zsh => "\ncargo-xtask() { cargo xtask \"$@\"; }\n",
-        Shell::Fish => "\nfunction cargo-xtask; cargo xtask $argv; end\n",
-        Shell::PowerShell => "\nfunction cargo-xtask { cargo xtask @args }\n",
+        Shell::Bash | Shell::Zsh => "\nxtask() { cargo xtask \"$@\"; }\n",
+        Shell::Fish => "\nfunction xtask; cargo xtask $argv; end\n",
+        Shell::PowerShell => "\nfunction xtask { cargo xtask @args }\n",
         _ => "",
     };
     String::from_utf8_lossy(&script).into_owned() + function

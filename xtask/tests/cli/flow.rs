@@ -136,7 +136,7 @@ fn completions_know_the_exercises() {
     }
     // The script as bash reads it: its function is called for the words that are there so far.
     let script = course.xtask(&["completions", "bash"]).stdout;
-    let ask = "COMP_WORDS=(cargo-xtask check alloc); COMP_CWORD=2; _cargo__xtask cargo-xtask alloc check; echo ${COMPREPLY[@]}";
+    let ask = "COMP_WORDS=(xtask check alloc); COMP_CWORD=2; _xtask xtask alloc check; echo ${COMPREPLY[@]}";
     let bash = std::process::Command::new("bash").arg("-c").arg(format!("{script}\n{ask}")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), SLUG, "{}", String::from_utf8_lossy(&bash.stderr));
 }
