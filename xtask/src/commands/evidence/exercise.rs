@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use anyhow::{Context, Result};
-use catalogue::{Exercise, Report, evidence::Figure};
+use catalogue::{Exercise, Report, evidence::Figure, number};
 
 use crate::{
     commands::bench::{self, Site},
@@ -114,8 +114,7 @@ fn row(exercise: &Exercise, reports: &[Report]) -> Vec<String> {
         figures.sort_by(f64::total_cmp);
         let status = last.check(&spec.name).map_or("", |check| check.status.word());
         cells.push(match figures.get(figures.len() / 2) {
-            Some(figure) if figure.fract() == 0.0 => format!("{figure}, {status}"),
-            Some(figure) => format!("{figure:.2}, {status}"),
+            Some(figure) => format!("{}, {status}", number(*figure)),
             None => status.into(),
         });
     }
@@ -141,7 +140,7 @@ fn flamegraph(
 
 fn heap(course: &Course, exercise: &Exercise, submission: &Submission, whose: &str) -> Result<(String, Figure)> {
     let sites = bench::heap_sites(course, exercise, submission, &course.target.join("evidence-heap.json"))?;
-    let row = |site: &Site| vec![site.name.clone(), site.allocations.to_string(), site.bytes.to_string()];
+    let row = |site: &Site| vec![site.name.clone(), number(site.allocations as f64), number(site.bytes as f64)];
     let columns = ["function and line", "allocations", "bytes"].map(String::from).to_vec();
     let title = format!("What {whose} of {} allocates", exercise.slug);
     Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
