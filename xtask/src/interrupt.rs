@@ -103,9 +103,10 @@ pub(crate) mod strays {
         lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
     }
 
-    /// Ends every child that was not there `before`. Their own children are inherited in turn, so it looks again.
+    /// Ends every child that was not there `before`. Their own children are inherited in turn, so it looks again; a
+    /// program that starts others faster than they can be ended must not keep it at that for ever.
     pub(crate) fn end(before: &HashSet<u32>) {
-        loop {
+        for _ in 0..1_000 {
             let new: Vec<_> = children().difference(before).copied().collect();
             if new.is_empty() {
                 return;
