@@ -1,0 +1,87 @@
+//! `orderflow serve`: a runtime, the signals that end it, and as many open files as the system allows.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+};
+
+use orderflow::{
+    config::Config,
+    server,
+    store::{ConnectError, MigrateError},
+};
+
+/// Serves until a signal says to end, then drains. A second signal does not wait for that.
+pub(super) fn serve(config: Config) -> Result<ExitCode> {
+    raise_open_files();
+    let runtime = runtime()?;
+    let database = super::database::named(&config.database_shown());
+    let ended = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let (shut_down, shutdown) = oneshot::channel::<()>();
+        let serving = server::run(config, async {
+            // An error means that nobody can say so any more, which is as good as having said it.
+            let _ = shutdown.await;
+        });
+        let impatience = async {
+            signals.next().await;
+            let _ = shut_down.send(());
+            signals.next().await;
+        };
+        tokio::select! {
+            served = serving => served.map(|()| ExitCode::SUCCESS),
+            () = impatience => {
+                tracing::warn!("a second signal: ending without waiting for open requests");
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    });
+    // Whatever still blocks a thread must not hold up the end.
+    runtime.shutdown_background();
+    let of_database =
+        |error: &anyhow::Error| error.chain().any(|cause| cause.is::<ConnectError>() || cause.is::<MigrateError>());
+    ended.map_err(|error| if of_database(&error) { error.context(database) } else { error })
+}
+
+/// Runs a command that needs a runtime.
+pub(super) fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    runtime()?.block_on(command)
+}
+
+fn runtime() -> Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build().context("cannot start the threads of the service")
+}
+
+/// The signals that ask the service to end.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A connection is an open file, and the usual soft limit of 1,024 is meant for programs that use `select`.
+fn raise_open_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}

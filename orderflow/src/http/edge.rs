@@ -1,0 +1,190 @@
+//! What every request passes before and after a handler, in one place and in this order: an identifier, the client's rate,
+//! the number of requests under way, the time limit, and the headers of the answer.
+//!
+//! These are one service rather than a stack of layers, because each layer costs a boxed future and a clone of the stack, and
+//! because the order, which matters, can be read here.
+
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{
+        HeaderName, HeaderValue,
+        header::{CONNECTION, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS},
+    },
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt;
+use hyper::body::Body as _;
+use tower::Service;
+
+use super::{
+    App,
+    limits::{ClientRate, InFlight},
+    problem::{Kind, Problem},
+};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest identifier that is taken over from a client, in bytes.
+const MAX_REQUEST_ID: usize = 64;
+
+/// The public API behind its limits. Cloning it shares them.
+#[derive(Clone)]
+pub struct Edge(Arc<Inner>);
+
+struct Inner {
+    router: Router,
+    app: App,
+    rate: ClientRate,
+    in_flight: InFlight,
+    ids: RequestIds,
+}
+
+impl Edge {
+    /// Puts the limits of an application's configuration before its routes.
+    pub fn new(router: Router, app: App) -> Self {
+        let rate = ClientRate::new(&app.config.http);
+        let in_flight = InFlight::new(app.config.http.max_in_flight);
+        Self(Arc::new(Inner { router, app, rate, in_flight, ids: RequestIds::new() }))
+    }
+
+    /// Answers a request from this address. Never fails and never panics.
+    pub async fn answer(&self, request: Request, peer: IpAddr) -> Response {
+        let id = self.0.ids.of(&request);
+        let mut response = self.limited(request, peer).await;
+        let headers = response.headers_mut();
+        headers.insert(X_REQUEST_ID, id);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        // Pages set their own; JSON needs nothing at all.
+        headers
+            .entry(CONTENT_SECURITY_POLICY)
+            .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+        if self.0.app.health.is_draining() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    // ANCHOR: limited
+    async fn limited(&self, request: Request, peer: IpAddr) -> Response {
+        let inner = &*self.0;
+        // A probe that is refused under load takes a working instance away when it is needed most.
+        let path = request.uri().path();
+        if path == "/healthz" || path.starts_with("/healthz/") {
+            return self.handled(request).await;
+        }
+        if let Err(seconds) = inner.rate.admit(peer, request.headers()) {
+            return Problem::new(Kind::RateLimited).retry_after(seconds).into_response();
+        }
+        let Some(_slot) = inner.in_flight.enter() else {
+            return Problem::new(Kind::Overloaded).retry_after(1).into_response();
+        };
+        self.handled(request).await
+    }
+    // ANCHOR_END: limited
+
+    /// The handler's answer, or a problem where it panics or takes too long.
+    async fn handled(&self, mut request: Request) -> Response {
+        let arriving = (!request.body().is_end_stream()).then(Arriving::default);
+        if let Some(arriving) = &arriving {
+            request.extensions_mut().insert(arriving.clone());
+        }
+        let answer = AssertUnwindSafe(self.0.router.clone().call(request)).catch_unwind();
+        match tokio::time::timeout(self.0.app.config.http.request_timeout, answer).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(never))) => match never {},
+            Ok(Err(_)) => {
+                tracing::error!("a handler panicked");
+                Problem::new(Kind::Internal).into_response()
+            }
+            Err(_) if arriving.is_some_and(|arriving| arriving.is_still()) => {
+                Problem::new(Kind::RequestTimeout).into_response()
+            }
+            Err(_) => {
+                Problem::new(Kind::Unavailable).detail("The answer took too long.").retry_after(1).into_response()
+            }
+        }
+    }
+
+    /// Forgets clients that were not seen for a while. Called now and then.
+    pub fn forget_idle_clients(&self) {
+        self.0.rate.forget_idle();
+    }
+}
+
+/// Whether a request's body is still on its way: tells a client that is slow from a service that is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Arriving(Arc<AtomicBool>);
+
+impl Arriving {
+    /// Says that all of it is here.
+    pub(super) fn arrived(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_still(&self) -> bool {
+        !self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Makes identifiers: a random start for this process, and a count.
+struct RequestIds {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    fn new() -> Self {
+        Self { process: fastrand::u64(..), next: AtomicU64::new(0) }
+    }
+
+    /// The client's own, if it is one that can stand in a log line; else a new one of 24 hexadecimal digits.
+    fn of(&self, request: &Request) -> HeaderValue {
+        if let Some(id) = request.headers().get(X_REQUEST_ID)
+            && (1..=MAX_REQUEST_ID).contains(&id.len())
+            && id.as_bytes().iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(byte))
+        {
+            return id.clone();
+        }
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut digits = [0; 24];
+        for (at, digit) in digits.iter_mut().enumerate() {
+            let number = if at < 16 { self.process >> (60 - 4 * at) } else { count >> (92 - 4 * at) };
+            *digit = b"0123456789abcdef"[(number & 15) as usize];
+        }
+        HeaderValue::from_bytes(&digits).expect("hexadecimal digits are a header's")
+    }
+}
+
+/// An [`Edge`] for one connection, as hyper wants it.
+#[derive(Clone)]
+pub struct Connection {
+    /// What is served.
+    pub edge: Edge,
+    /// Who is at the other end.
+    pub peer: IpAddr,
+}
+
+impl hyper::service::Service<hyper::Request<hyper::body::Incoming>> for Connection {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
+        let Self { edge, peer } = self.clone();
+        Box::pin(async move { Ok(edge.answer(request.map(Body::new), peer).await) })
+    }
+}

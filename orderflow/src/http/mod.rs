@@ -1,0 +1,181 @@
+//! The public API: a router a resource, and what they share.
+
+mod caller;
+mod customers;
+mod docs;
+pub mod edge;
+mod extract;
+mod limits;
+mod orders;
+mod problem;
+mod products;
+mod representation;
+mod stats;
+
+use std::sync::Arc;
+
+use axum::{Router, http::HeaderValue, response::Response};
+use utoipa::{
+    OpenApi,
+    openapi::{
+        OpenApi as Description,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+use utoipa_axum::router::OpenApiRouter;
+
+pub use problem::{FieldError, Kind, Problem};
+pub use representation::{Caching, Representation};
+
+use crate::{
+    auth::Keys,
+    cache::Cache,
+    coalesce::Coalescer,
+    config::Config,
+    domain::{Cursor, Customer, CustomerId, Order, OrderId, Product, ProductId},
+    ops::Health,
+    store::{Rows, SharedStore},
+};
+
+/// What every handler works with.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+pub struct Parts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Where orders are kept.
+    pub store: SharedStore,
+    /// What is kept in memory.
+    pub cache: Cache,
+    /// Who may write.
+    pub keys: Keys,
+    /// Whether the service can do its work.
+    pub health: Health,
+    products: Coalescer<ProductId, Product>,
+    orders: Coalescer<OrderId, Order>,
+    customers: Coalescer<CustomerId, Customer>,
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// An application on this store.
+    pub fn new(config: Arc<Config>, store: SharedStore, keys: Keys) -> Self {
+        let together = config.database.coalesce_reads;
+        let (products, orders, customers) = (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
+        Self(Arc::new(Parts {
+            cache: Cache::new(&config.cache),
+            keys,
+            health: Health::new(Arc::clone(&store)),
+            products: Coalescer::new(
+                together,
+                |product: &Product| product.id,
+                move |ids: Vec<ProductId>| {
+                    let store = Arc::clone(&products);
+                    async move { store.products_by_id(&ids).await }
+                },
+            ),
+            orders: Coalescer::new(
+                together,
+                |order: &Order| order.id,
+                move |ids: Vec<OrderId>| {
+                    let store = Arc::clone(&orders);
+                    async move { store.orders_by_id(&ids).await }
+                },
+            ),
+            customers: Coalescer::new(
+                together,
+                |customer: &Customer| customer.id,
+                move |ids: Vec<CustomerId>| {
+                    let store = Arc::clone(&customers);
+                    async move { store.customers_by_id(&ids).await }
+                },
+            ),
+            store,
+            config,
+        }))
+    }
+}
+
+/// Part of a list, as it is sent.
+#[derive(serde::Serialize, utoipa::ToSchema)]
+struct Page<T> {
+    /// The rows, at most `limit` of them.
+    items: Vec<T>,
+    /// What to ask for with `cursor` to get the rows after these; null after the last.
+    #[schema(max_length = 12)]
+    next_cursor: Option<String>,
+}
+
+impl<T> Page<T> {
+    fn of(rows: Rows<T>, id: impl Fn(&T) -> i64) -> Self {
+        let last = rows.rows.last().filter(|_| rows.more);
+        Self { next_cursor: last.map(|row| Cursor::after(id(row)).encode()), items: rows.rows }
+    }
+}
+
+/// The description of the API, as code gives it.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "OrderFlow",
+        description = "Products, customers and orders. Amounts are whole cents, moments are UTC, identifiers are 64-bit. \
+            Whatever fails is answered by a problem document (RFC 9457).",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    components(schemas(problem::Document<'static>)),
+    tags(
+        (name = "products", description = "What can be ordered."),
+        (name = "orders", description = "What was ordered."),
+        (name = "customers", description = "Who orders."),
+        (name = "service", description = "The service itself."),
+    ),
+)]
+struct Described;
+
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Described::openapi())
+        .merge(products::routes())
+        .merge(orders::routes())
+        .merge(customers::routes())
+        .merge(stats::routes())
+        .merge(crate::ops::routes())
+        .merge(docs::routes())
+}
+
+/// The description of the public API.
+pub fn openapi() -> Description {
+    let mut description = routes().into_openapi();
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("An API key.")).build();
+    description.components.get_or_insert_default().add_security_scheme("api_key", SecurityScheme::Http(bearer));
+    description.extensions = Some(problem::described_kinds());
+    description
+}
+
+/// The public API on this application.
+pub fn router(app: App) -> Router {
+    let (router, _) = routes().split_for_parts();
+    router.method_not_allowed_fallback(method_not_allowed).fallback(not_found).with_state(app)
+}
+
+async fn not_found() -> Problem {
+    Problem::new(Kind::NotFound).detail("No route has this path. The routes are listed at /docs.")
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(Kind::MethodNotAllowed)
+}
+
+/// A header that handlers set themselves.
+fn with_header(mut response: Response, name: &'static str, value: HeaderValue) -> Response {
+    response.headers_mut().insert(name, value);
+    response
+}

@@ -1,0 +1,16 @@
+//! OrderFlow: an order API, built as a service that is run in production should be.
+//!
+//! A request comes in through [`server`], passes the limits of [`http::edge`], and is answered by a router of [`http`]. What
+//! it says is parsed into the types of [`domain`]; what it asks for comes from the [`cache`], or through [`coalesce`] from a
+//! [`store`]. Everything that can be set is in [`config`].
+
+pub mod auth;
+pub mod cache;
+pub mod coalesce;
+pub mod config;
+pub mod domain;
+pub mod http;
+pub mod log;
+pub mod ops;
+pub mod server;
+pub mod store;

@@ -1,0 +1,59 @@
+//! What the service says while it runs: lines for people or for programs, on standard error.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::{Context, Result};
+use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{Log, LogFormat};
+
+/// What the configured filter is added to: statements are too many to log one and all, and hold what customers sent. A filter
+/// that names their target has its way.
+const QUIET: &str = "sqlx::query=warn";
+
+/// Sends every event that the configuration asks for to standard error, from now on and for the whole process.
+///
+/// # Errors
+/// If that was done before, or the filter is malformed, which that of a checked configuration is not.
+pub fn init(log: &Log) -> Result<()> {
+    let filter = filter(&log.filter)?;
+    let terminal = io::stderr().is_terminal();
+    let people = match log.format {
+        LogFormat::Auto => terminal,
+        LogFormat::Pretty => true,
+        LogFormat::Json => false,
+    };
+    let lines = tracing_subscriber::fmt::layer::<Registry>().with_writer(io::stderr).log_internal_errors(false);
+    let lines = if people {
+        let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+        lines.compact().with_ansi(colours).boxed()
+    } else {
+        lines.json().flatten_event(true).with_span_list(false).boxed()
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().context("logging was set up before")
+}
+
+fn filter(configured: &str) -> Result<EnvFilter> {
+    EnvFilter::builder().parse(format!("{QUIET},{configured}")).context("log.filter")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_logged_only_if_they_are_named() {
+        let enabled = |configured: &str, level| {
+            let subscriber = tracing_subscriber::registry().with(filter(configured).unwrap());
+            tracing::subscriber::with_default(subscriber, || match level {
+                tracing::Level::DEBUG => tracing::enabled!(target: "sqlx::query", tracing::Level::DEBUG),
+                _ => tracing::enabled!(target: "sqlx::query", tracing::Level::WARN),
+            })
+        };
+        use tracing::Level;
+        assert!(!enabled("debug", Level::DEBUG));
+        assert!(enabled("debug", Level::WARN));
+        assert!(enabled("info,sqlx::query=debug", Level::DEBUG));
+        assert!(!enabled("info,sqlx::query=off", Level::WARN));
+    }
+}

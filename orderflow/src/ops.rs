@@ -1,0 +1,190 @@
+//! Probes: whether the process lives, whether it can do its work, and how each thing that it depends on is doing. None of
+//! them writes, and none is refused under load.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use serde::Serialize;
+use tokio::sync::Mutex;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    http::{App, Caching, Representation},
+    store::{PoolUse, SharedStore},
+};
+
+/// How long a dependency may take to answer a probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How old an answer of a dependency may be that a probe is told.
+const FRESH: Duration = Duration::from_millis(100);
+
+/// Whether the service can do its work.
+pub struct Health {
+    store: SharedStore,
+    draining: AtomicBool,
+    started: Instant,
+    /// When the database was last asked, whether it answered, and how long that took in milliseconds.
+    last: Mutex<Option<(Instant, bool, f64)>>,
+}
+
+/// How one dependency is doing.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Check {
+    /// Whether it answered.
+    pub ok: bool,
+    /// What it is.
+    pub kind: &'static str,
+    /// Whether the service can do nothing without it.
+    pub critical: bool,
+    /// How long it took to answer, in milliseconds.
+    pub latency_ms: f64,
+    /// Connections to it that are open.
+    pub connections_open: u32,
+    /// Those of them that wait for work.
+    pub connections_idle: u32,
+    /// The most that may be open.
+    pub connections_max: u32,
+}
+
+/// How the service is doing.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Report {
+    /// Whether it can do its work.
+    pub ready: bool,
+    /// Whether it is shutting down.
+    pub draining: bool,
+    /// The version that runs.
+    pub version: &'static str,
+    /// Seconds since it started.
+    pub uptime_seconds: u64,
+    /// The database.
+    pub database: Check,
+}
+
+/// An answer to the two short probes.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Status {
+    /// `ok`, or what is wrong.
+    #[schema(value_type = String)]
+    pub status: &'static str,
+}
+
+impl Health {
+    /// Of a service on this store, that starts now.
+    pub fn new(store: SharedStore) -> Self {
+        Self { store, draining: AtomicBool::new(false), started: Instant::now(), last: Mutex::default() }
+    }
+
+    /// From now on the service is not ready, so that nobody sends it anything new.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether a shutdown has begun.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Whether the database answers, and how long it took. Probes are not refused, so that however many there are must not
+    /// become its load: those that come together share an answer.
+    async fn database(&self) -> (bool, f64) {
+        let mut last = self.last.lock().await;
+        if let Some((asked, ok, latency_ms)) = *last
+            && asked.elapsed() < FRESH
+        {
+            return (ok, latency_ms);
+        }
+        let began = Instant::now();
+        let ok = matches!(tokio::time::timeout(PROBE_TIMEOUT, self.store.ping()).await, Ok(Ok(())));
+        let latency_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        *last = Some((Instant::now(), ok, latency_ms));
+        (ok, latency_ms)
+    }
+
+    /// Asks everything that the service depends on.
+    pub async fn report(&self) -> Report {
+        let (ok, latency_ms) = self.database().await;
+        let PoolUse { open, idle, max } = self.store.pool();
+        let database = Check {
+            ok,
+            kind: self.store.kind(),
+            critical: true,
+            latency_ms,
+            connections_open: open,
+            connections_idle: idle,
+            connections_max: max,
+        };
+        let draining = self.is_draining();
+        Report {
+            ready: database.ok && !draining,
+            draining,
+            version: env!("CARGO_PKG_VERSION"),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            database,
+        }
+    }
+}
+
+fn answer(ok: bool, body: &impl Serialize) -> Response {
+    let mut response = Representation::json(body).answer(&HeaderMap::new(), Caching::Never);
+    *response.status_mut() = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    response
+}
+
+/// How the service and everything that it depends on is doing.
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "check_health", tag = "service",
+    responses(
+        (status = 200, description = "The service can do its work.", body = Report),
+        (status = 503, description = "It cannot, or it is shutting down.", body = Report),
+    ),
+)]
+async fn full(State(app): State<App>) -> Response {
+    let report = app.health.report().await;
+    answer(report.ready, &report)
+}
+
+/// Whether requests should be sent here: everything critical answers and no shutdown has begun.
+#[utoipa::path(
+    get, path = "/healthz/ready", operation_id = "check_ready", tag = "service",
+    responses(
+        (status = 200, description = "Send requests.", body = Status),
+        (status = 503, description = "Send none for now.", body = Status),
+    ),
+)]
+async fn ready(State(app): State<App>) -> Response {
+    let report = app.health.report().await;
+    let status = match (report.draining, report.database.ok) {
+        (true, _) => "shutting down",
+        (false, false) => "the database does not answer",
+        (false, true) => "ok",
+    };
+    answer(report.ready, &Status { status })
+}
+
+/// Whether the process is alive. Never fails for something that a restart would not mend.
+#[utoipa::path(
+    get, path = "/healthz/live", operation_id = "check_live", tag = "service",
+    responses((status = 200, description = "It is.", body = Status)),
+)]
+async fn live() -> Response {
+    answer(true, &Status { status: "ok" })
+}
+
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(full)).routes(routes!(ready)).routes(routes!(live))
+}
+
+/// The operators' routes on this application.
+pub fn router(app: App) -> Router {
+    routes().split_for_parts().0.with_state(app)
+}

@@ -1,0 +1,252 @@
+//! Connections that calls share. sqlx has a pool of its own; this one is smaller and differs where that one hurts a
+//! service: it sends nothing when a connection is given back, a connection whose peer fell silent cannot keep its place
+//! for ever, and "all are busy" is told apart from "the database is away".
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sqlx::Connection;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{error::Elapsed, timeout},
+};
+
+use super::{PoolUse, StoreError};
+
+/// A connection is replaced at this age, so that the server's memory for it does not grow for ever and a fleet moves to a
+/// new server in time.
+const MAX_AGE: Duration = Duration::from_mins(30);
+
+/// How many connections, to what, and how long a call may wait.
+pub(super) struct Limits {
+    /// The most connections that are open at once.
+    pub(super) max: u32,
+    /// How long a call waits for a place, and then at most as long again for a new connection to open.
+    pub(super) acquire: Duration,
+    /// How long one statement may take, and so how long a connection that was abandoned in the middle of one may take to
+    /// become usable again. The server gives up before.
+    pub(super) statement: Duration,
+}
+
+/// Connections of one kind, all opened alike.
+pub(super) struct Pool<C: Connection + 'static> {
+    shared: Arc<Shared<C>>,
+}
+
+impl<C: Connection + 'static> Clone for Pool<C> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+struct Shared<C: Connection + 'static> {
+    options: C::Options,
+    limits: Limits,
+    places: Arc<Semaphore>,
+    /// Last in, first out: the connections that are in use stay warm.
+    idle: Mutex<Vec<Open<C>>>,
+    open: Arc<AtomicU32>,
+    /// Grows whenever a connection turns out to be lost: those that have been idle since before are tried before use.
+    losses: AtomicU64,
+}
+
+/// A connection that is open, counted for as long as it lives.
+struct Open<C> {
+    inner: C,
+    born: Instant,
+    /// What `losses` was when it was last known to work.
+    losses: u64,
+    _counted: Counted,
+}
+
+struct Counted(Arc<AtomicU32>);
+
+impl Counted {
+    fn new(open: &Arc<AtomicU32>) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
+        Self(open.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<C: Connection + 'static> Pool<C> {
+    /// Opens nothing yet.
+    pub(super) fn new(options: C::Options, limits: Limits) -> Self {
+        let places = Arc::new(Semaphore::new(limits.max as usize));
+        let (idle, open, losses) = (Mutex::default(), Arc::default(), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { options, limits, places, idle, open, losses }) }
+    }
+
+    /// A connection: an idle one, or a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Busy`] if no place became free in time, [`StoreError::Unavailable`] if there is no connecting or the
+    /// pool is closed, and whatever else the server says to a connection.
+    pub(super) async fn acquire(&self) -> Result<Lease<C>, StoreError> {
+        let shared = &self.shared;
+        let place = timeout(shared.limits.acquire, shared.places.clone().acquire_owned());
+        let place = place.await.map_err(|_| StoreError::Busy)?;
+        let place = place.map_err(|_| StoreError::Unavailable(sqlx::Error::PoolClosed))?;
+        let open = timeout(shared.limits.acquire, async {
+            while let Some(mut open) = shared.pop() {
+                if open.losses == shared.losses() || shared.check(&mut open).await {
+                    return Ok(open);
+                }
+            }
+            shared.connect().await
+        });
+        let open = open.await.map_err(|_| StoreError::Unavailable(sqlx::Error::PoolTimedOut))??;
+        Ok(Lease { open: Some(open), place: Some(place), shared: shared.clone(), state: State::Settled })
+    }
+
+    /// How busy it is.
+    pub(super) fn usage(&self) -> PoolUse {
+        let idle = self.shared.idle().len() as u32;
+        // The two are read one after the other, and a connection may have opened or closed in between.
+        PoolUse { open: self.shared.open.load(Ordering::Relaxed).max(idle), idle, max: self.shared.limits.max }
+    }
+
+    /// Waits until every connection has been given back, and closes them.
+    pub(super) async fn close(&self) {
+        let all = self.shared.places.acquire_many(self.shared.limits.max).await;
+        self.shared.places.close();
+        drop(all);
+        while let Some(open) = self.shared.pop() {
+            // A server that does not hear the farewell notices the closed socket.
+            let _ = timeout(self.shared.limits.statement, open.inner.close()).await;
+        }
+    }
+}
+
+impl<C: Connection + 'static> Shared<C> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Open<C>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pop(&self) -> Option<Open<C>> {
+        self.idle().pop()
+    }
+
+    fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Acquire)
+    }
+
+    async fn connect(&self) -> Result<Open<C>, sqlx::Error> {
+        let losses = self.losses();
+        let counted = Counted::new(&self.open);
+        let inner = C::connect_with(&self.options).await?;
+        Ok(Open { inner, born: Instant::now(), losses, _counted: counted })
+    }
+
+    /// Whether the connection answers, after whatever was left of an abandoned statement.
+    async fn check(&self, open: &mut Open<C>) -> bool {
+        let losses = self.losses();
+        let answers = matches!(timeout(self.limits.statement, open.inner.ping()).await, Ok(Ok(())));
+        open.losses = losses;
+        answers
+    }
+
+    fn put_back(&self, open: Open<C>) {
+        if open.born.elapsed() < MAX_AGE && !self.places.is_closed() {
+            self.idle().push(open);
+        }
+    }
+}
+
+/// A connection that is in use. Given back when dropped, unless it is lost; if it was abandoned in the middle of a
+/// statement, it is given back once it answers again, which nobody waits for.
+pub(super) struct Lease<C: Connection + 'static> {
+    open: Option<Open<C>>,
+    place: Option<OwnedSemaphorePermit>,
+    shared: Arc<Shared<C>>,
+    state: State,
+}
+
+#[derive(PartialEq)]
+enum State {
+    Settled,
+    Running,
+    Lost,
+}
+
+impl<C: Connection + 'static> Lease<C> {
+    /// The connection, to run a statement on, which counts as abandoned until it is [settled](Self::settle).
+    pub(super) fn begin(&mut self) -> &mut C {
+        self.state = State::Running;
+        &mut self.open.as_mut().expect("only drop takes it").inner
+    }
+
+    /// Waits for what [`begin`](Self::begin) began.
+    ///
+    /// # Errors
+    ///
+    /// What the server said, or [`StoreError::TimedOut`] if it said nothing in time.
+    pub(super) fn settle<T>(&mut self, ended: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, StoreError> {
+        let result = ended.map_err(|_| StoreError::TimedOut)?.map_err(StoreError::from);
+        match &result {
+            // After an answer that was not understood, nobody knows what comes next.
+            Err(StoreError::Unavailable(_) | StoreError::Internal(sqlx::Error::Protocol(_))) => self.lose(),
+            _ => self.state = State::Settled,
+        }
+        result
+    }
+
+    /// How long one statement may take.
+    pub(super) fn limit(&self) -> Duration {
+        self.shared.limits.statement
+    }
+
+    /// Keeps the connection from being used again: it is lost, or in a state that nobody should meet.
+    pub(super) fn lose(&mut self) {
+        self.state = State::Lost;
+        self.shared.losses.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Whether the server answers on this connection. If not, it is not used again.
+    pub(super) async fn alive(&mut self) -> bool {
+        let Some(open) = &mut self.open else { return false };
+        self.state = State::Running;
+        // As long as one waits for a connection: this is still about getting one that works.
+        let alive = matches!(timeout(self.shared.limits.acquire, self.shared.check(open)).await, Ok(true));
+        if alive {
+            self.state = State::Settled;
+        } else {
+            self.lose();
+        }
+        alive
+    }
+}
+
+impl<C: Connection + 'static> Drop for Lease<C> {
+    fn drop(&mut self) {
+        let Some(mut open) = self.open.take() else { return };
+        match self.state {
+            State::Settled => self.shared.put_back(open),
+            State::Lost => {}
+            State::Running => {
+                // Its place goes with it: a statement that nobody waits for is still work for the server.
+                let (shared, place) = (self.shared.clone(), self.place.take());
+                if let Ok(runtime) = Handle::try_current() {
+                    runtime.spawn(async move {
+                        if shared.check(&mut open).await {
+                            shared.put_back(open);
+                        }
+                        drop(place);
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Opening connections, and who runs a call: reads run where they are asked for, writes in a task of their own.
+
+use std::{str::FromStr, time::Duration};
+
+use sqlx::{ConnectOptions, postgres::PgConnectOptions};
+
+use super::{Lease, Pool};
+use crate::{
+    config::Database,
+    store::{ConnectError, Result, StoreError, pool::Limits},
+};
+
+/// Statements that take longer are logged as warnings.
+const SLOW: Duration = Duration::from_millis(500);
+/// How long the server may be late with saying that a statement took too long.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Orders in PostgreSQL. Connections are opened as they are needed and kept.
+pub struct PostgresStore {
+    pub(super) pool: Pool,
+}
+
+/// How every connection to `url` is opened, with no limit on statements.
+pub(in crate::store) fn options(url: &str) -> Result<PgConnectOptions, ConnectError> {
+    let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?;
+    Ok(options.application_name("orderflow").log_slow_statements("warn".parse().expect("a level's name"), SLOW))
+}
+
+impl PostgresStore {
+    /// Opens one connection, so that a wrong address or password is told at once.
+    ///
+    /// # Errors
+    ///
+    /// When the URL cannot be read or there is no connecting to the server that it names.
+    pub async fn connect(database: &Database) -> Result<Self, ConnectError> {
+        let limit = |duration: Duration| format!("{}ms", duration.as_millis());
+        let options = options(database.url.expose())?.options([
+            ("statement_timeout", limit(database.statement_timeout)),
+            // A random page costs what the next one does: there is no disk head to move. The default is for disks.
+            ("random_page_cost", "1.1".to_owned()),
+            // The statements are few and their plans the same whatever the parameters are (`tests/store/plans.rs`). Left to
+            // itself the server plans a batch of identifiers anew each time, which takes longer than reading one row.
+            ("plan_cache_mode", "force_generic_plan".to_owned()),
+            // Every transaction is one statement: none is ever idle, and if a fault of ours makes one so, it must not
+            // keep its locks.
+            ("idle_in_transaction_session_timeout", limit(database.statement_timeout)),
+        ]);
+        let limits = Limits {
+            max: database.max_connections,
+            acquire: database.acquire_timeout,
+            statement: database.statement_timeout + GRACE,
+        };
+        let store = Self { pool: Pool::new(options, limits) };
+        match store.pool.acquire().await {
+            Ok(_) => Ok(store),
+            Err(error) => Err(ConnectError::Unreachable(error)),
+        }
+    }
+
+    /// Runs a read, and once more if its connection turned out to be dead: the second try gets one that was tested.
+    pub(super) async fn read<T, F>(&self, work: impl Fn(Lease) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        match work(self.pool.acquire().await?).await {
+            Err(StoreError::Unavailable(_)) => work(self.pool.acquire().await?).await,
+            result => result,
+        }
+    }
+
+    /// Runs a write in a task of its own, so that a client who goes away, or a request that runs out of time, never stops
+    /// one half-way. The connection is asked for a sign of life first: a write that fails because the connection had
+    /// died before it would leave its sender to wonder whether it was done.
+    pub(super) async fn write<T, F>(&self, work: impl FnOnce(Lease) -> F + Send + 'static) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send,
+        T: Send + 'static,
+    {
+        let pool = self.pool.clone();
+        let task = tokio::spawn(async move {
+            let mut lease = pool.acquire().await?;
+            if !lease.alive().await {
+                drop(lease);
+                lease = pool.acquire().await?;
+            }
+            work(lease).await
+        });
+        task.await.map_err(|_| StoreError::Internal(sqlx::Error::WorkerCrashed))?
+    }
+}

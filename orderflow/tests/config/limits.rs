@@ -1,0 +1,112 @@
+//! Every bound, on its edge and one step beyond, and every rule between settings.
+
+use orderflow::config::SETTINGS;
+
+use crate::{Written, faults, set};
+
+/// The setting, the least and the most that it may be, and what is just beyond them.
+const BOUNDS: &[(&str, [&str; 2], &[&str])] = &[
+    ("http.request_timeout", ["10s", "1h"], &["0ms", "3600001ms"]),
+    ("http.idle_timeout", ["1ms", "1h"], &["0ms", "3600001ms"]),
+    ("http.max_body_bytes", ["1", "16MiB"], &["0", "16777217", "-1"]),
+    ("http.max_connections", ["1", "1000000"], &["0", "1000001", "-1"]),
+    ("http.max_in_flight", ["1", "1000000"], &["0", "1000001", "-1"]),
+    ("http.drain_notice", ["0s", "1h"], &["3600001ms"]),
+    ("http.drain_timeout", ["0s", "1h"], &["3600001ms"]),
+    ("http.rate_limit", ["0", "1000000"], &["1000001", "-1"]),
+    ("http.rate_burst", ["1", "1000000"], &["1000001", "-1"]),
+    ("database.max_connections", ["1", "1000"], &["0", "1001"]),
+    ("database.acquire_timeout", ["1ms", "1h"], &["0s", "3600001ms"]),
+    ("database.statement_timeout", ["1ms", "1h"], &["0s", "3600001ms"]),
+    ("database.seed_orders", ["0", "10000000"], &["10000001", "-1"]),
+    ("cache.max_bytes", ["1", "1024GiB"], &["0", "1099511627777"]),
+    ("cache.ttl", ["1ms", "24h"], &["0s", "86400001ms"]),
+    ("cache.stats_ttl", ["1ms", "24h"], &["0s", "86400001ms"]),
+];
+
+#[test]
+fn bounds_hold_on_their_edges() {
+    for (key, allowed, refused) in BOUNDS {
+        for value in allowed {
+            assert_eq!(faults(&set(&[(key, value)])), [""; 0], "{key} = {value}");
+        }
+        for value in *refused {
+            let found = faults(&set(&[(key, value)]));
+            assert_eq!(found.len(), 1, "{key} = {value}: {found:?}");
+            assert!(found[0].starts_with(&format!("{key} is ")), "{}", found[0]);
+        }
+    }
+}
+
+#[test]
+fn every_setting_with_bounds_is_tried_on_them() {
+    for setting in SETTINGS.iter().filter(|setting| setting.allowed().contains(" from ")) {
+        assert!(BOUNDS.iter().any(|(key, _, _)| *key == setting.key), "{} is not", setting.key);
+    }
+}
+
+#[test]
+fn other_settings_take_what_they_name_and_nothing_else() {
+    for (key, allowed, refused) in [
+        ("data_dir", &["a", "/x y"][..], &[""][..]),
+        ("http.listen", &["0.0.0.0:80", "[::1]:0"], &["localhost:80", "127.0.0.1", ":80", "127.0.0.1:65536", ""]),
+        ("http.trust_forwarded_for", &["true", "false"], &["yes", "1", "True", ""]),
+        ("log.format", &["auto", "pretty", "json"], &["text", "JSON", ""]),
+        (
+            "log.filter",
+            &["info", "INFO", "warn,orderflow=debug", "info,a::b=off", "info,[span]=debug"],
+            &["", "inf", "info,,warn", "orderflow=loud", "info,orderflow"],
+        ),
+        ("database.url", &["sqlite:x.db", ""], &["x.db", "mysql://h/d", "postgres://h:x/d"]),
+    ] {
+        for value in allowed {
+            assert_eq!(faults(&set(&[(key, value)])), [""; 0], "{key} = {value:?}");
+        }
+        for value in refused {
+            assert_eq!(faults(&set(&[(key, value)])).len(), 1, "{key} = {value:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_has_types() {
+    for (line, wrong) in [
+        ("max_connections = \"5\"", "http.max_connections is the text \"5\""),
+        ("max_connections = 5.0", "http.max_connections is a number with a fraction"),
+        ("request_timeout = 10", "http.request_timeout is the number 10, without a unit; \"10s\" or \"10ms\"?"),
+        ("trust_forwarded_for = \"true\"", "http.trust_forwarded_for is the text \"true\""),
+        ("listen = [\"127.0.0.1:1\"]", "http.listen is a list"),
+        ("listen.port = 5", "http.listen is a table"),
+        ("max_body_bytes = 1979-05-27", "http.max_body_bytes is a date or a time"),
+    ] {
+        let file = Written::new(format!("# first\n[http]\n{line}\n"));
+        assert_eq!(faults(&file.sources()), [format!("{wrong} @ {}:3", file.path().display())]);
+    }
+    for line in
+        ["max_body_bytes = 4096", "max_body_bytes = \"4KiB\"", "max_connections = 1_000", "max_connections = 0xff"]
+    {
+        assert_eq!(faults(&Written::new(format!("[http]\n{line}\n")).sources()), [""; 0], "{line}");
+    }
+}
+
+#[test]
+fn rules_between_settings_hold() {
+    let burst = faults(&set(&[("http.rate_burst", "0")]));
+    assert_eq!(burst.len(), 1);
+    assert!(
+        burst[0].contains("http.rate_limit is 1000") && burst[0].ends_with("@ --set http.rate_burst"),
+        "{}",
+        burst[0]
+    );
+    assert_eq!(faults(&set(&[("http.rate_burst", "0"), ("http.rate_limit", "0")])), [""; 0]);
+
+    assert_eq!(faults(&set(&[("http.listen", "127.0.0.1:9464")])).len(), 1);
+    assert_eq!(faults(&set(&[("http.listen", "127.0.0.1:0"), ("ops.listen", "127.0.0.1:0")])), [""; 0]);
+}
+
+#[test]
+fn a_rule_says_nothing_about_a_setting_that_is_wrong_by_itself() {
+    let found = faults(&set(&[("http.rate_limit", "many"), ("http.rate_burst", "0")]));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("http.rate_limit is \"many\""), "{}", found[0]);
+}
