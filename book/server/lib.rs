@@ -4,13 +4,16 @@
 mod anchor;
 pub mod card;
 pub mod course;
+mod dedent;
 pub mod directive;
 pub mod figure;
 mod host;
 pub mod html;
 pub mod live;
+pub mod orderflow;
 mod plot;
 pub mod prose;
+mod proxy;
 mod scale;
 pub mod serve;
 pub mod site;

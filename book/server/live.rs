@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fs, path::Path, time::SystemTime};
 use catalogue::{Catalogue, Exercise, Live, Progress, Standing, Status as Verdict};
 use serde::Serialize;
 
+use crate::orderflow;
+
 /// The answer of `/api/status` and of every `status` event.
 #[derive(Debug, Serialize)]
 pub struct Status {
@@ -16,6 +18,8 @@ pub struct Status {
     pub progress: Progress,
     /// Every exercise of the course by slug.
     pub exercises: BTreeMap<String, Entry>,
+    /// How it stands with OrderFlow, where it runs beside the book.
+    pub orderflow: Option<orderflow::State>,
 }
 
 /// One exercise.
@@ -88,7 +92,7 @@ pub fn read(root: &Path, build: &str, build_error: Option<String>) -> Status {
         }
     };
     let exercises = Catalogue::read(root).exercises.iter().map(|e| (e.slug.clone(), entry(e))).collect();
-    Status { build: build.into(), build_error, progress, exercises }
+    Status { build: build.into(), build_error, progress, exercises, orderflow: None }
 }
 
 /// What would change when any of `files` did: its length and the time of its last change, if it exists.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use book::{serve, site};
+use book::{orderflow::Place, serve, site};
 use clap::{Parser, Subcommand};
 
 /// The course as a book.
@@ -42,6 +42,9 @@ enum What {
         /// Stop when standard input ends: with whoever started this, however that ends
         #[arg(long, hide = true)]
         until_input_ends: bool,
+        /// Build OrderFlow into this target directory of cargo, and serve it under /orderflow/
+        #[arg(long, hide = true, value_name = "TARGET_DIR")]
+        orderflow: Option<PathBuf>,
     },
 }
 
@@ -71,7 +74,7 @@ fn run(args: Args) -> Result<(), Failure> {
             println!("Built {}", dest.join("index.html").display());
             Ok(())
         }
-        What::Serve { port, open, until_input_ends } => {
+        What::Serve { port, open, until_input_ends, orderflow } => {
             let runtime = tokio::runtime::Runtime::new().context("no threads for the server").map_err(usage)?;
             runtime.block_on(async {
                 // The port comes first: it fails at once, the book takes a moment.
@@ -80,7 +83,8 @@ fn run(args: Args) -> Result<(), Failure> {
                 let stop = stopped(until_input_ends).map_err(usage)?;
                 let site = site::render(&root).map_err(broken)?;
                 announce(&format!("http://{address}"), open).map_err(usage)?;
-                serve::serve(&root, site, listener, stop).await.map_err(usage)
+                let orderflow = orderflow.map(|target| Place { root: root.clone(), target });
+                serve::serve(&root, site, listener, orderflow, stop).await.map_err(usage)
             })
         }
     }

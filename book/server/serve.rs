@@ -20,7 +20,7 @@ use axum::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
     },
-    routing::get,
+    routing::{any, get},
 };
 use futures_util::{Stream, stream};
 use tokio::{
@@ -30,6 +30,8 @@ use tokio::{
 
 use crate::{
     host, live,
+    orderflow::{self, Place},
+    proxy::{self, Proxy},
     site::{self, Site},
     watch,
 };
@@ -57,6 +59,9 @@ struct Shared {
     build_error: Mutex<Option<String>>,
     news: broadcast::Sender<News>,
     stopping: latest::Receiver<bool>,
+    /// None where only the book is served.
+    orderflow: Option<latest::Receiver<orderflow::State>>,
+    proxy: Proxy,
 }
 
 impl Shared {
@@ -68,9 +73,14 @@ impl Shared {
         self.build_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn orderflow(&self) -> Option<orderflow::State> {
+        self.orderflow.as_ref().map(|state| state.borrow().clone())
+    }
+
     /// The learner's state as JSON, on one line.
     fn status(&self) -> String {
-        let status = live::read(&self.root, &self.site().build, self.build_error());
+        let mut status = live::read(&self.root, &self.site().build, self.build_error());
+        status.orderflow = self.orderflow();
         serde_json::to_string(&status).expect("the status is plain data")
     }
 
@@ -134,7 +144,8 @@ async fn first_free(ports: RangeInclusive<u16>) -> Result<TcpListener> {
     bail!("no port from {first} to {last} is free; end a program that uses one of them, or name another with --port")
 }
 
-/// Serves `site`, rendered from the course under `root`, until `stop` is done.
+/// Serves `site`, rendered from the course under `root`, until `stop` is done. With a place for it, builds and runs
+/// OrderFlow beside it.
 ///
 /// # Errors
 /// When the socket fails.
@@ -142,10 +153,12 @@ pub async fn serve(
     root: &Path,
     site: Site,
     listener: TcpListener,
+    orderflow: Option<Place>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let SocketAddr::V4(address) = listener.local_addr()? else { bail!("the book is served over IPv4") };
     let (stopper, stopping) = latest::channel(false);
+    let (orderflow, running) = orderflow.map(|place| orderflow::spawn(place, stopping.clone())).unzip();
     let shared = Arc::new(Shared {
         root: root.into(),
         port: address.port(),
@@ -153,13 +166,18 @@ pub async fn serve(
         build_error: Mutex::new(None),
         news: broadcast::channel(16).0,
         stopping: stopping.clone(),
+        orderflow,
+        proxy: Proxy::new(),
     });
+    watch_orderflow(&shared);
     watch_state(&shared);
     watch_sources(&shared);
     let app = Router::new()
         .route("/api/status", get(status))
         .route("/api/events", get(events))
         .fallback(page)
+        .layer(middleware::from_fn(harden))
+        .route(&format!("{}/{{*path}}", proxy::PREFIX), any(call_orderflow))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), guard))
         .with_state(shared);
     let mut told = stopping.clone();
@@ -172,15 +190,32 @@ pub async fn serve(
         let _ = told.wait_for(|stopping| *stopping).await;
         tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
+    let ended = tokio::select! {
         ended = server => ended.context("the book's server failed"),
         () = overdue => Ok(()),
+    };
+    if let Some(running) = running {
+        // It was told to end when we were, and has a limit of its own.
+        let _ = running.await;
     }
+    ended
+}
+
+fn watch_orderflow(shared: &Arc<Shared>) {
+    let Some(mut state) = shared.orderflow.clone() else { return };
+    let shared = Arc::downgrade(shared);
+    tokio::spawn(async move {
+        while state.changed().await.is_ok() {
+            let Some(shared) = shared.upgrade() else { return };
+            shared.tell(News::Status);
+        }
+    });
 }
 
 fn watch_state(shared: &Arc<Shared>) {
     let root = shared.root.clone();
-    let dirs = vec![root.join(catalogue::STATE_DIR)];
+    // Not all of the state's directory: a database in it changes many times a second.
+    let dirs = vec![root.join(catalogue::STATE_DIR).join("reports")];
     follow(shared, dirs, move |_| live::fingerprint(&root), |shared| shared.tell(News::Status));
 }
 
@@ -221,12 +256,17 @@ fn follow(
     );
 }
 
-/// Lets only requests for this machine through, and puts on every answer what keeps a page from loading anything else.
+/// Lets only requests for this machine through.
 async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     if !host::is_ours(host, shared.port) {
         return (StatusCode::FORBIDDEN, "The book answers to 127.0.0.1 and localhost only.\n").into_response();
     }
+    next.run(request).await
+}
+
+/// Puts on every answer of the book what keeps a page from loading anything else.
+async fn harden(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -241,6 +281,14 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 
 async fn status(State(shared): State<Arc<Shared>>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], shared.status()).into_response()
+}
+
+async fn call_orderflow(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    match shared.orderflow() {
+        Some(state) => shared.proxy.answer(&state, request).await,
+        None => (StatusCode::NOT_FOUND, "OrderFlow runs beside the book where `cargo xtask start` serves it.\n")
+            .into_response(),
+    }
 }
 
 async fn events(State(shared): State<Arc<Shared>>) -> impl IntoResponse {

@@ -21,6 +21,7 @@ use mdbook_driver::{
 use crate::{
     anchor,
     course::{Course, Found},
+    dedent::Dedent,
 };
 
 /// The rendered book.
@@ -83,6 +84,7 @@ pub fn render(root: &Path) -> Result<Site> {
     let mut book = MDBook::load_with_config(&book_dir, config).context("book/src cannot be read")?;
     book.with_preprocessor(Course::new(Catalogue::read(root), Arc::clone(&found)))
         .with_preprocessor(LinkPreprocessor::new())
+        .with_preprocessor(Dedent)
         .with_preprocessor(IndexPreprocessor::new());
     book.build().context("the book cannot be rendered")?;
 

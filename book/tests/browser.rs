@@ -235,6 +235,14 @@ async fn text_stands_out_in_every_theme() {
     verdict(root.path(), &slug, false, Status::Fail, "Count `first`.");
     let server = Server::start(root.path());
     let chrome = Chrome::start().await;
+    let faint = format!(
+        "{CONTRAST}
+         return [...document.querySelectorAll('main *, .chapter a, .menu-title')]
+            .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+            .filter((element) => element.checkVisibility() && !element.closest('svg'))
+            .filter((element) => contrast(element) < 4.5)
+            .map((element) => `${{element.className || element.tagName}} ${{contrast(element).toFixed(2)}} ${{element.textContent.slice(0, 40)}}`)"
+    );
     for (theme, dark) in [("light", false), ("rust", false), ("coal", true), ("navy", true), ("ayu", true)] {
         chrome.goto(&server.url(&page)).await;
         chrome.js(&format!("localStorage.setItem('mdbook-theme', '{theme}')")).await;
@@ -243,17 +251,13 @@ async fn text_stands_out_in_every_theme() {
         let background =
             chrome.js(&format!("{CONTRAST} return luminance(behind(document.querySelector('main')))")).await;
         assert_eq!(background.as_f64().unwrap() < 0.1, dark, "{theme}: the background's luminance is {background}");
-        let faint = chrome
-            .js(&format!(
-                "{CONTRAST}
-                 return [...document.querySelectorAll('main *, .chapter a, .menu-title')]
-                    .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
-                    .filter((element) => element.checkVisibility() && !element.closest('svg'))
-                    .filter((element) => contrast(element) < 4.5)
-                    .map((element) => `${{element.className || element.tagName}} ${{contrast(element).toFixed(2)}} ${{element.textContent.slice(0, 40)}}`)"
-            ))
+        assert_eq!(chrome.js(&faint).await, json!([]), "{theme}: text that is too faint");
+        // The page with listings and data, whose colours are the highlighter's.
+        chrome.goto(&server.url("service/tour.html")).await;
+        chrome
+            .until("return !!document.querySelector('.hljs-comment') && !!document.querySelector('.hljs-attr')")
             .await;
-        assert_eq!(faint, json!([]), "{theme}: text that is too faint");
+        assert_eq!(chrome.js(&faint).await, json!([]), "{theme}: code that is too faint");
     }
     chrome.stop().await;
 }

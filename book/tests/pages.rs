@@ -191,3 +191,23 @@ fn the_book_is_not_written_over_something_else() {
         said.contains("something that is not this book") && Path::new(root.path()).join("exercises/1-first").is_dir()
     );
 }
+
+#[test]
+fn a_command_with_a_button_reads_and_names_the_usual_address() {
+    let real = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let site = site::render(real).unwrap();
+    let mut seen = 0;
+    for (page, html) in site.pages() {
+        for block in html.split("<orderflow-try>").skip(1) {
+            let command = block.split("</orderflow-try>").next().unwrap();
+            // The button sends a GET without a body or headers to the path that it finds in the command.
+            assert_eq!(command.matches("curl ").count(), 1, "{page}: {command}");
+            assert!(command.contains("http://127.0.0.1:8080/"), "{page}: {command}");
+            for more in [" -X", " -d", " -H", "$"] {
+                assert!(!command.contains(more), "{page}: {command}");
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "some page lets its reader try something");
+}

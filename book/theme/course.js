@@ -213,6 +213,7 @@
             if (status.build !== built) { location.reload(); return; }
             bar("build", status.build_error && "The latest edit of the book could not be built; this is how it was before.", status.build_error);
             for (const part of parts) part.show();
+            document.dispatchEvent(new CustomEvent("course-status", { detail: status }));
         });
         source.addEventListener("reload", () => location.reload());
         source.addEventListener("build-error", (event) => {

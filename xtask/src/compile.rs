@@ -82,14 +82,19 @@ fn compiler(course: &Course) -> Option<String> {
 /// The cargo that runs us, or the one on the path.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Cargo sets these for what it runs. They speak of xtask, and would make its builds differ from the learner's own.
+    forget_us(&mut command);
+    command
+}
+
+/// Takes out what cargo sets for the programs that it runs. It speaks of xtask, and would make builds under the command
+/// differ from the learner's own.
+pub(crate) fn forget_us(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_BIN_") || name == "CARGO_MANIFEST_DIR" {
             command.env_remove(&*name);
         }
     }
-    command
 }
 
 #[derive(Deserialize)]

@@ -22,7 +22,7 @@ use clap::{CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     commands::{
-        bench, check, doctor, evidence, grade as grading, learner, list, new, start, test, trial, verify, watch,
+        bench, check, doctor, evidence, grade as grading, learner, list, load, new, start, test, trial, verify, watch,
     },
     course::Course,
     stop::{Exit, Stop},
@@ -39,7 +39,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Serve the book, with your verdicts in it, at one address
+    /// Serve the book, with your verdicts in it, and OrderFlow, at one address
     Start {
         /// Port to serve on; without it, 8000 or the next free one
         #[arg(long)]
@@ -47,6 +47,9 @@ enum Verb {
         /// Open a browser
         #[arg(long)]
         open: bool,
+        /// Leave OrderFlow out, whose first build takes some minutes
+        #[arg(long)]
+        book_only: bool,
     },
     /// Exercises, points, and how far you are
     List {
@@ -101,6 +104,8 @@ enum Verb {
         #[arg(long, short, default_value = "submission.tar.gz")]
         output: PathBuf,
     },
+    /// Load on OrderFlow by a scenario, or OrderFlow beside its bare peer
+    Load(load::Arguments),
     /// The verdict on other trees and archives: a class, the solutions
     Grade(grading::Arguments),
     /// Hold the course to its promises: starters fail, solutions pass, wrong answers are refused (for authors)
@@ -134,7 +139,7 @@ enum Verb {
     },
     /// Measure what the book shows (for authors)
     Evidence {
-        /// runner, trial, or an exercise; without it, all but runner and trial
+        /// runner, trial, load, or an exercise; without it, every exercise
         name: Option<String>,
     },
     /// The book as static pages (for authors)
@@ -197,7 +202,7 @@ fn run(cli: Cli) -> Result<Exit> {
     let course = Course::open()?;
     let Some(verb) = cli.command else { return list::overview(&course) };
     match verb {
-        Verb::Start { port, open } => start::start(&course, port, open),
+        Verb::Start { port, open, book_only } => start::start(&course, port, open, book_only),
         Verb::List { part } => list::list(&course, part),
         Verb::Check(arguments) => check::run(&course, &arguments),
         Verb::Watch { slug } => watch::run(&course, slug.as_deref()),
@@ -207,6 +212,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Verb::Bench { slug, rest } => bench::bench(&course, &slug, &rest),
         Verb::Profile { slug, no_open } => bench::profile(&course, &slug, !no_open),
         Verb::Pack { output } => learner::pack(&course, &output),
+        Verb::Load(arguments) => load::run(&course, &arguments),
         Verb::Grade(arguments) => grading::run(&course, &arguments),
         Verb::Verify { slug, part, repeat } => verify::run(&course, slug.as_deref(), part, repeat),
         Verb::New { part, slug } => new::run(&course, &part, &slug),

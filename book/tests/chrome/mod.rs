@@ -1,4 +1,5 @@
 //! A headless Chromium under chromedriver, both of which end with the test, however that ends.
+#![allow(dead_code, reason = "each test target uses a part of this")]
 
 use std::{
     env,

@@ -1,8 +1,13 @@
 //! `doctor`: what the course needs on a machine, what is missing, and how to get it.
 
-use std::process::Command;
+use std::{
+    cmp::Reverse,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{course::Course, grade::find_program, stop::Exit, term::Paint};
 
@@ -11,6 +16,8 @@ struct Part {
     name: &'static str,
     /// Any of these programs will do.
     programs: &'static [&'static str],
+    /// Directories outside PATH where they may be; a name that ends in `*` stands for all versions, the newest first.
+    places: &'static [&'static str],
     /// What is missing without it.
     purpose: &'static str,
     /// Whether learners need it, or only whoever runs `cargo xtask test`.
@@ -19,10 +26,11 @@ struct Part {
     elsewhere: &'static str,
 }
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     Part {
         name: "C linker",
         programs: &["cc", "gcc", "clang", "link.exe"],
+        places: &[],
         purpose: "linking every Rust program",
         learners: true,
         debian: "gcc libc6-dev",
@@ -31,6 +39,7 @@ const PARTS: [Part; 4] = [
     Part {
         name: "git",
         programs: &["git", "git.exe"],
+        places: &[],
         purpose: "naming the commit that evidence was measured at",
         learners: false,
         debian: "git",
@@ -39,6 +48,7 @@ const PARTS: [Part; 4] = [
     Part {
         name: "Chromium",
         programs: &["chromium", "chromium-browser", "google-chrome"],
+        places: &[],
         purpose: "testing the book in a real browser",
         learners: false,
         debian: "chromium",
@@ -47,15 +57,60 @@ const PARTS: [Part; 4] = [
     Part {
         name: "ChromeDriver",
         programs: &["chromedriver"],
+        places: &[],
         purpose: "steering that browser",
         learners: false,
         debian: "chromium-driver",
         elsewhere: "the version that belongs to your Chromium",
     },
+    Part {
+        name: "PostgreSQL",
+        // The server, and not psql: distributions keep it out of PATH, and the other programs are beside it.
+        programs: &["postgres"],
+        places: &[
+            "/usr/lib/postgresql/*/bin",
+            "/usr/pgsql-*/bin",
+            "/opt/homebrew/opt/postgresql@*/bin",
+            "/usr/local/opt/postgresql@*/bin",
+            "/Library/PostgreSQL/*/bin",
+            "/Applications/Postgres.app/Contents/Versions/*/bin",
+        ],
+        purpose: "testing OrderFlow on the database that it runs on in production",
+        learners: false,
+        debian: "postgresql",
+        elsewhere: "Fedora: dnf install postgresql-server postgresql-contrib. macOS: brew install postgresql@17",
+    },
 ];
 
-fn found(part: &Part) -> Option<std::path::PathBuf> {
-    part.programs.iter().find_map(|program| find_program(program))
+/// Debian creates and starts a database cluster when it installs a server, unless this file says otherwise.
+const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
+
+fn found(part: &Part) -> Option<PathBuf> {
+    let on_path = part.programs.iter().find_map(|program| find_program(program));
+    on_path.or_else(|| {
+        let places = part.places.iter().flat_map(|place| versions(place));
+        places
+            .flat_map(|place| part.programs.iter().map(move |program| place.join(program)))
+            .find(|path| path.is_file())
+    })
+}
+
+/// The directories that a place with a `*` stands for, the newest version first.
+fn versions(place: &str) -> Vec<PathBuf> {
+    let Some((before, after)) = place.split_once("*/") else { return vec![PathBuf::from(place)] };
+    let (parent, prefix) = before.rsplit_once('/').unwrap_or((".", before));
+    let mut names: Vec<_> = Path::new(parent)
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(prefix))
+        .collect();
+    names.sort_by_key(|name| {
+        let numbers = name.split(|letter: char| !letter.is_ascii_digit());
+        Reverse(numbers.filter_map(|digits| digits.parse().ok()).collect::<Vec<u32>>())
+    });
+    names.iter().map(|name| Path::new(parent).join(name).join(after)).collect()
 }
 
 pub(crate) fn run(course: &Course) -> Result<Exit> {
@@ -119,6 +174,9 @@ pub(crate) fn provide() -> Result<()> {
     println!("installing {}", names.join(" "));
     let mut update = Command::new("apt-get");
     super::start::foreground(update.args(["update", "-qq"]))?;
+    if names.contains(&"postgresql") {
+        without_clusters()?;
+    }
     let mut install = Command::new("apt-get");
     install
         .args(["install", "-y", "-qq", "--no-install-recommends"])
@@ -126,6 +184,17 @@ pub(crate) fn provide() -> Result<()> {
         .env("DEBIAN_FRONTEND", "noninteractive");
     super::start::foreground(&mut install)?;
     Ok(())
+}
+
+/// Has Debian install PostgreSQL's programs and no more: tests start servers of their own. Where the file exists already,
+/// somebody has decided otherwise.
+fn without_clusters() -> Result<()> {
+    let file = Path::new(CLUSTERS);
+    if file.exists() {
+        return Ok(());
+    }
+    file.parent().map_or(Ok(()), fs::create_dir_all).with_context(|| format!("the directory of {CLUSTERS}"))?;
+    fs::write(file, "create_main_cluster = false\n").with_context(|| format!("{CLUSTERS} cannot be written"))
 }
 
 #[cfg(unix)]
@@ -136,4 +205,22 @@ fn is_root() -> bool {
 #[cfg(not(unix))]
 fn is_root() -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_outside_the_path_is_found_first() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["server@9.6", "server@15", "server@9.10", "client@17"] {
+            fs::create_dir_all(root.path().join(name).join("bin")).unwrap();
+        }
+        let found = versions(&format!("{}/server@*/bin", root.path().display()));
+        let names: Vec<_> = found.iter().map(|path| path.strip_prefix(root.path()).unwrap()).collect();
+        assert_eq!(names, ["server@15/bin", "server@9.10/bin", "server@9.6/bin"].map(Path::new));
+        assert_eq!(versions("/opt/x/bin"), [Path::new("/opt/x/bin")]);
+        assert!(versions("/no/such/*/bin").is_empty());
+    }
 }

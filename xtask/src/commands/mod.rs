@@ -7,6 +7,7 @@ pub(crate) mod evidence;
 pub(crate) mod grade;
 pub(crate) mod learner;
 pub(crate) mod list;
+pub(crate) mod load;
 pub(crate) mod new;
 pub(crate) mod start;
 pub(crate) mod test;

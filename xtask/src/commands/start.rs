@@ -1,4 +1,5 @@
-//! `start` and `book build`: hands over to the book crate, which is built when it is first needed.
+//! `start` and `book build`: hands over to the book crate, which is built when it is first needed. The book's server builds
+//! and runs OrderFlow in turn, so that nobody waits for that before the first page.
 
 use std::{
     path::PathBuf,
@@ -8,7 +9,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    compile::cargo,
+    compile::{cargo, forget_us},
     course::Course,
     interrupt::{self, Group},
     stop::{Exit, Stop},
@@ -32,15 +33,19 @@ fn program(course: &Course) -> Result<PathBuf> {
     Ok(course.target.join("course").join("book").with_extension(std::env::consts::EXE_EXTENSION))
 }
 
-/// Serves the book, with the reader's verdicts in it, until it is interrupted.
-pub(crate) fn start(course: &Course, port: Option<u16>, open: bool) -> Result<Exit> {
+/// Serves the book, with the reader's verdicts and unless it is `alone` with OrderFlow in it, until it is interrupted.
+pub(crate) fn start(course: &Course, port: Option<u16>, open: bool, alone: bool) -> Result<Exit> {
     let mut serve = Command::new(program(course)?);
+    forget_us(&mut serve);
     serve.arg("serve").arg("--root").arg(course.root());
     if let Some(port) = port {
         serve.arg("--port").arg(port.to_string());
     }
     if open {
         serve.arg("--open");
+    }
+    if !alone {
+        serve.arg("--orderflow").arg(&course.target);
     }
     // The server ends when this pipe closes, which it does however this process ends.
     let mut group = Group::spawn(serve.arg("--until-input-ends").stdin(Stdio::piped()))?;

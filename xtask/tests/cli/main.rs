@@ -6,5 +6,7 @@ mod bad_input;
 mod class;
 mod course;
 mod flow;
+#[cfg(unix)]
+mod start;
 #[cfg(target_os = "linux")]
 mod watch;

@@ -1,6 +1,7 @@
 //! `evidence`: measures what the book shows. Every figure says which machine, day, commit and command it came from.
 
 mod exercise;
+mod load;
 mod runner;
 
 use std::{
@@ -25,6 +26,10 @@ pub(crate) fn run(course: &Course, name: Option<&str>) -> Result<Exit> {
         Some("runner") => {
             let title = "How long the course's own tools take";
             write(course, "runner", title, "runner", runner::measure(course)?)?;
+        }
+        Some("load") => {
+            let title = "OrderFlow beside its bare peer, under the same load";
+            write(course, "load", title, "load", load::measure(course)?)?;
         }
         Some("trial") => {
             let tallies = trial::tally(course, &[], TIMES, false)?;

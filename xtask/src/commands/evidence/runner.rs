@@ -120,7 +120,7 @@ impl Clone {
         ensure!(said.contains("points in"), "no verdict: {said}");
         figures.add("fresh clone to first verdict", 120.0, "s", list + check);
         let start = Instant::now();
-        let mut book = Group::spawn(self.xtask(&["start"]).stdout(Stdio::piped()))?;
+        let mut book = Group::spawn(self.xtask(&["start", "--book-only"]).stdout(Stdio::piped()))?;
         let stdout = book.child.stdout.take().context("piped")?;
         let line = BufReader::new(stdout).lines().map_while(Result::ok).find(|line| line.starts_with("Book"));
         let address = line.context("the book never said where it is")?;

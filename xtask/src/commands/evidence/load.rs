@@ -1,0 +1,79 @@
+//! What OrderFlow costs and gains beside its bare peer, as a table for the book.
+
+use std::process::Stdio;
+
+use anyhow::{Context, Result};
+use catalogue::evidence::Figure;
+use serde::Deserialize;
+
+use crate::{commands::load, course::Course, interrupt::Group};
+
+/// As the comparison prints it.
+#[derive(Deserialize)]
+struct Finding {
+    what: String,
+    figure: String,
+    value: Spread,
+    ours: Option<Spread>,
+    peer: Option<Spread>,
+    unit: String,
+    bound: Bound,
+}
+
+#[derive(Deserialize)]
+struct Spread {
+    median: f64,
+    least: f64,
+    most: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// Runs every comparison, which takes some minutes, and gives the table. A figure that misses its bound is in it too.
+pub(super) fn measure(course: &Course) -> Result<Figure> {
+    let mut command = load::compare(course, &["--format".to_owned(), "json".to_owned()])?;
+    let mut group = Group::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    let output = group.child.stdout.take().context("the output is a pipe")?;
+    let findings: Vec<Finding> =
+        serde_json::from_reader(output).context("the comparison gave no figures; its own message is above")?;
+    group.child.wait()?;
+    let columns = ["", "measured", "least to most", "OrderFlow", "peer", "bound"].map(String::from).to_vec();
+    Ok(Figure::Table { columns, rows: findings.iter().map(row).collect() })
+}
+
+fn row(finding: &Finding) -> Vec<String> {
+    let Finding { what, figure, value, unit, .. } = finding;
+    let side = |side: &Option<Spread>| {
+        side.as_ref().map_or_else(String::new, |side| format!("{} {unit}", digits(side.median)))
+    };
+    let bound = match finding.bound {
+        Bound::AtLeast(bound) => format!("at least {}", digits(bound)),
+        Bound::AtMost(bound) => format!("at most {}", digits(bound)),
+    };
+    vec![
+        what.clone(),
+        format!("{} {figure}", digits(value.median)),
+        format!("{} to {}", digits(value.least), digits(value.most)),
+        side(&finding.ours),
+        side(&finding.peer),
+        bound,
+    ]
+}
+
+/// With as many digits as are worth reading.
+fn digits(number: f64) -> String {
+    match number.abs() {
+        0.0..10.0 => format!("{number:.2}"),
+        10.0..1_000.0 => format!("{number:.1}"),
+        _ => {
+            let digits = format!("{number:.0}");
+            let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+            groups.join(",")
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `load`: OrderFlow under a scenario's load, and beside its bare peer. Builds the programs that do it, optimised, and starts
+//! the service that is loaded.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
+
+use anyhow::{Context, Result};
+use catalogue::STATE_DIR;
+use clap::Args;
+
+use crate::{
+    commands::start::foreground,
+    compile::cargo,
+    course::Course,
+    interrupt::Group,
+    stop::{Exit, Stop},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// A scenario (smoke, load, stress, spike, soak, crud, or a file), `compare`, or `list`
+    what: String,
+    /// Passed on to the load generator, or to the comparison; `--help` says what they take
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+pub(crate) fn run(course: &Course, arguments: &Arguments) -> Result<Exit> {
+    let wants_service = !arguments.rest.iter().any(|word| {
+        let option = word.split('=').next();
+        matches!(option, Some("--target" | "--help" | "-h"))
+    });
+    match arguments.what.as_str() {
+        "compare" => Ok(Exit::passed(foreground(&mut compare(course, &arguments.rest)?)?)),
+        "list" => {
+            let programs = build(course, &[("orderflow-load", "--bin", "orderflow-load")])?;
+            Ok(Exit::passed(foreground(Command::new(&programs[0]).arg("list"))?))
+        }
+        scenario if wants_service => on_a_fresh_service(course, scenario, &arguments.rest),
+        scenario => {
+            let programs = build(course, &[("orderflow-load", "--bin", "orderflow-load")])?;
+            let mut generator = Command::new(&programs[0]);
+            Ok(Exit::passed(foreground(generator.args(["run", scenario]).args(&arguments.rest))?))
+        }
+    }
+}
+
+/// The comparison with the bare peer, built and ready to run.
+pub(crate) fn compare(course: &Course, rest: &[String]) -> Result<Command> {
+    let programs = build(
+        course,
+        &[
+            ("orderflow-compare", "--bin", "orderflow-compare"),
+            ("orderflow", "--bin", "orderflow"),
+            ("orderflow-compare", "--bin", "bare_peer"),
+            ("orderflow-load", "--example", "trivial_server"),
+        ],
+    )?;
+    let mut command = Command::new(&programs[0]);
+    for (option, program) in ["--orderflow", "--bare-peer", "--trivial-server"].iter().zip(&programs[1..]) {
+        command.arg(option).arg(program);
+    }
+    command.args(rest);
+    Ok(command)
+}
+
+/// Starts OrderFlow on an embedded database of its own and loads it. The reports stay in `.course/load/`.
+fn on_a_fresh_service(course: &Course, scenario: &str, rest: &[String]) -> Result<Exit> {
+    let programs =
+        build(course, &[("orderflow", "--bin", "orderflow"), ("orderflow-load", "--bin", "orderflow-load")])?;
+    let directory = course.root().join(STATE_DIR).join("load");
+    let data = directory.join("data");
+    match fs::remove_dir_all(&data) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", data.display()));
+        }
+        _ => {}
+    }
+    fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+    let service = Service::start(&programs[0], &data)?;
+    let name = Path::new(scenario).file_stem().map_or_else(|| scenario.into(), |stem| stem.to_string_lossy());
+    let (page, json) = (directory.join(format!("{name}.html")), directory.join(format!("{name}.json")));
+    let mut generator = Command::new(&programs[1]);
+    generator.args(["run", scenario, "--target", &service.url]).env("ORDERFLOW_API_KEY", &service.key);
+    generator.arg("--report").arg(&page).arg("--json").arg(&json).args(rest);
+    let passed = foreground(&mut generator)?;
+    drop(service);
+    if page.is_file() {
+        println!("report: {}", page.strip_prefix(course.root()).unwrap_or(&page).display());
+    }
+    Ok(Exit::passed(passed))
+}
+
+/// OrderFlow on free ports, with the rate limit where a load from one address does not meet it.
+struct Service {
+    _group: Group,
+    url: String,
+    key: String,
+}
+
+impl Service {
+    fn start(program: &Path, data: &Path) -> Result<Self> {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("ORDERFLOW_") {
+                command.env_remove(name);
+            }
+        }
+        let settings =
+            ["http.listen=127.0.0.1:0", "ops.listen=127.0.0.1:0", "http.rate_limit=1000000", "http.rate_burst=1000000"];
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        command.arg("serve").current_dir(data).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut group = Group::spawn(&mut command)?;
+        let mut lines = BufReader::new(group.child.stdout.take().context("the output is a pipe")?).lines();
+        let (mut url, mut key) = (None, None);
+        while url.is_none() || key.is_none() {
+            let Some(Ok(line)) = lines.next() else {
+                return Err(Stop::broken("OrderFlow did not start", "Its own message is above.").into());
+            };
+            let mut words = line.split_whitespace();
+            match words.next() {
+                Some("OrderFlow") => {
+                    url = words.next().and_then(|url| url.strip_suffix("/api/products")).map(String::from);
+                }
+                Some("API") => key = words.find(|word| word.starts_with("of_")).map(String::from),
+                _ => {}
+            }
+        }
+        // What else it prints is read, so that it never waits for a reader.
+        thread::spawn(move || lines.for_each(drop));
+        Ok(Self { _group: group, url: url.unwrap_or_default(), key: key.unwrap_or_default() })
+    }
+}
+
+/// Builds programs as they are measured, optimised, and gives their paths. Each is a package, a kind of target, and its name.
+fn build(course: &Course, targets: &[(&str, &str, &str)]) -> Result<Vec<PathBuf>> {
+    let mut build = cargo();
+    build.args(["build", "--release"]).arg("--target-dir").arg(&course.target).current_dir(course.root());
+    for (package, kind, name) in targets {
+        build.args(["--package", package, kind, name]);
+    }
+    if !foreground(&mut build)? {
+        return Err(Stop::broken("the programs do not build", "Cargo's errors above say why.").into());
+    }
+    let release = course.target.join("release");
+    let path = |(_, kind, name): &(&str, &str, &str)| {
+        let directory = if *kind == "--example" { release.join("examples") } else { release.clone() };
+        directory.join(name).with_extension(std::env::consts::EXE_EXTENSION)
+    };
+    Ok(targets.iter().map(path).collect())
+}
