@@ -38,12 +38,12 @@ pub(crate) fn run(course: &Course, arguments: &Arguments) -> Result<Exit> {
     match arguments.what.as_str() {
         "compare" => Ok(Exit::passed(foreground(&mut compare(course, &arguments.rest)?)?)),
         "list" => {
-            let programs = build(course, &[("orderflow-load", "--bin", "orderflow-load")])?;
+            let programs = build(course, &[("orderflow-load", "orderflow-load")])?;
             Ok(Exit::passed(foreground(Command::new(&programs[0]).arg("list"))?))
         }
         scenario if wants_service => on_a_fresh_service(course, scenario, &arguments.rest),
         scenario => {
-            let programs = build(course, &[("orderflow-load", "--bin", "orderflow-load")])?;
+            let programs = build(course, &[("orderflow-load", "orderflow-load")])?;
             let mut generator = Command::new(&programs[0]);
             Ok(Exit::passed(foreground(generator.args(["run", scenario]).args(&arguments.rest))?))
         }
@@ -55,10 +55,10 @@ pub(crate) fn compare(course: &Course, rest: &[String]) -> Result<Command> {
     let programs = build(
         course,
         &[
-            ("orderflow-compare", "--bin", "orderflow-compare"),
-            ("orderflow", "--bin", "orderflow"),
-            ("orderflow-compare", "--bin", "bare_peer"),
-            ("orderflow-load", "--example", "trivial_server"),
+            ("orderflow-compare", "orderflow-compare"),
+            ("orderflow", "orderflow"),
+            ("orderflow-compare", "bare_peer"),
+            ("orderflow-compare", "trivial_server"),
         ],
     )?;
     let mut command = Command::new(&programs[0]);
@@ -72,7 +72,7 @@ pub(crate) fn compare(course: &Course, rest: &[String]) -> Result<Command> {
 /// Starts OrderFlow on an embedded database of its own and loads it. The reports stay in `.course/load/`.
 fn on_a_fresh_service(course: &Course, scenario: &str, rest: &[String]) -> Result<Exit> {
     let programs =
-        build(course, &[("orderflow", "--bin", "orderflow"), ("orderflow-load", "--bin", "orderflow-load")])?;
+        build(course, &[("orderflow", "orderflow"), ("orderflow-load", "orderflow-load")])?;
     let directory = course.root().join(STATE_DIR).join("load");
     let data = directory.join("data");
     match fs::remove_dir_all(&data) {
@@ -139,20 +139,17 @@ impl Service {
     }
 }
 
-/// Builds programs as they are measured, optimised, and gives their paths. Each is a package, a kind of target, and its name.
-fn build(course: &Course, targets: &[(&str, &str, &str)]) -> Result<Vec<PathBuf>> {
+/// Builds programs as they are measured, optimised, and gives their paths. Each is a package and a program of it.
+fn build(course: &Course, targets: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
     let mut build = cargo();
     build.args(["build", "--release"]).arg("--target-dir").arg(&course.target).current_dir(course.root());
-    for (package, kind, name) in targets {
-        build.args(["--package", package, kind, name]);
+    for (package, name) in targets {
+        build.args(["--package", package, "--bin", name]);
     }
     if !foreground(&mut build)? {
         return Err(Stop::broken("the programs do not build", "Cargo's errors above say why.").into());
     }
     let release = course.target.join("release");
-    let path = |(_, kind, name): &(&str, &str, &str)| {
-        let directory = if *kind == "--example" { release.join("examples") } else { release.clone() };
-        directory.join(name).with_extension(std::env::consts::EXE_EXTENSION)
-    };
+    let path = |(_, name): &(&str, &str)| release.join(name).with_extension(std::env::consts::EXE_EXTENSION);
     Ok(targets.iter().map(path).collect())
 }
