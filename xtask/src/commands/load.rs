@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Arguments {
     /// A scenario (smoke, load, stress, spike, soak, crud, or a file), `compare`, or `list`
     what: String,
-    /// Passed on to the load generator, or to the comparison; `--help` says what they take
+    /// Passed on to the load generator, or to the comparison; `-- --help` says what they take
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
