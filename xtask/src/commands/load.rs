@@ -71,8 +71,7 @@ pub(crate) fn compare(course: &Course, rest: &[String]) -> Result<Command> {
 
 /// Starts OrderFlow on an embedded database of its own and loads it. The reports stay in `.course/load/`.
 fn on_a_fresh_service(course: &Course, scenario: &str, rest: &[String]) -> Result<Exit> {
-    let programs =
-        build(course, &[("orderflow", "orderflow"), ("orderflow-load", "orderflow-load")])?;
+    let programs = build(course, &[("orderflow", "orderflow"), ("orderflow-load", "orderflow-load")])?;
     let directory = course.root().join(STATE_DIR).join("load");
     let data = directory.join("data");
     match fs::remove_dir_all(&data) {
