@@ -272,8 +272,15 @@ mod tests {
     #[test]
     fn a_server_that_ignores_its_signal_is_killed() {
         let mut keeper = Keeper::new(None, "TERM").unwrap();
-        let script = "trap '' TERM; while :; do sleep 1; done";
-        keeper.launch(Path::new("/bin/sh"), &["-c".into(), script.into()]).unwrap();
+        let ready = keeper.dir().join("ready");
+        let script = format!("trap '' TERM; : > '{}'; while :; do sleep 1; done", ready.display());
+        keeper.launch(Path::new("/bin/sh"), &["-c".into(), script]).unwrap();
+        // Before it has said that it ignores the signal, the signal ends it.
+        let late = Instant::now() + SOON;
+        while !ready.exists() {
+            assert!(Instant::now() < late, "the server has not started");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let error = keeper.end(Signal::TERM, Duration::from_millis(100)).unwrap_err();
         assert!(error.to_string().contains("did not end within"), "{error}");
         let server = keeper.server().unwrap();

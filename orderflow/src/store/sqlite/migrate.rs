@@ -1,6 +1,9 @@
 //! Migrating a SQLite file: all of it in one transaction, which keeps other instances waiting.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use sqlx::{Connection, SqliteConnection, migrate::Migrator};
 
@@ -10,12 +13,22 @@ use crate::store::{
     migrate::{MigrateError, apply, pending},
 };
 
+/// How soon a file that is being made is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
+
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Migrates with a connection of its own.
 pub(in crate::store) async fn migrate(file: &Path, patience: Duration) -> Result<usize, MigrateError> {
-    let opened = SqliteConnection::connect_with(&options(file, patience)).await;
-    let mut connection = opened.map_err(|error| MigrateError::Connect(ConnectError::Unreachable(error.into())))?;
+    let until = Instant::now() + patience;
+    let mut connection = loop {
+        match SqliteConnection::connect_with(&options(file, patience)).await.map_err(StoreError::from) {
+            Ok(connection) => break connection,
+            // Of several that give a new file its log at the same moment, SQLite refuses all but one without waiting.
+            Err(StoreError::Busy) if Instant::now() < until => tokio::time::sleep(AGAIN).await,
+            Err(error) => return Err(ConnectError::Unreachable(error).into()),
+        }
+    };
     let done = migrate_locked(&mut connection).await;
     let _ = connection.close().await;
     done
