@@ -19,6 +19,7 @@ finish() {
             left=$((left - 1))
         done
         kill -KILL "$server"
+        wait "$server" # so that its number is free when this ends
     fi
     cd /
     [ -z "$dir" ] || rm -rf "$dir" || { sleep 1; rm -rf "$dir"; }
