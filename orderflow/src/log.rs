@@ -39,6 +39,8 @@ fn filter(configured: &str) -> Result<EnvFilter> {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
 
     #[test]
@@ -46,11 +48,10 @@ mod tests {
         let enabled = |configured: &str, level| {
             let subscriber = tracing_subscriber::registry().with(filter(configured).unwrap());
             tracing::subscriber::with_default(subscriber, || match level {
-                tracing::Level::DEBUG => tracing::enabled!(target: "sqlx::query", tracing::Level::DEBUG),
-                _ => tracing::enabled!(target: "sqlx::query", tracing::Level::WARN),
+                Level::DEBUG => tracing::enabled!(target: "sqlx::query", Level::DEBUG),
+                _ => tracing::enabled!(target: "sqlx::query", Level::WARN),
             })
         };
-        use tracing::Level;
         assert!(!enabled("debug", Level::DEBUG));
         assert!(enabled("debug", Level::WARN));
         assert!(enabled("info,sqlx::query=debug", Level::DEBUG));

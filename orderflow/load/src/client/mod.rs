@@ -41,7 +41,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Every kind, in the order of [`Self::index`].
+    /// Every kind.
     pub const ALL: [Self; 5] = [Self::Connect, Self::Timeout, Self::Reset, Self::Status, Self::Protocol];
 
     /// The word that every report uses.
