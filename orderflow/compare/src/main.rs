@@ -48,7 +48,7 @@ enum Format {
 }
 
 fn main() -> ExitCode {
-    match run(Options::parse()) {
+    match run(&Options::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: Options) -> Result<bool> {
+fn run(options: &Options) -> Result<bool> {
     if let Some(unknown) = options.only.iter().find(|name| !CASES.iter().any(|case| case.name == *name)) {
         let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
         bail!("there is no comparison {unknown}; there are {}", names.join(", "));
