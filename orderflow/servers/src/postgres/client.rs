@@ -21,23 +21,28 @@ impl Postgres {
         self.psql_in("postgres", sql)
     }
 
-    /// Ends all connections to a database but the caller's own, and waits until there is none; gives how many. Under load
-    /// there is always another one, so this is for databases that nobody is using.
+    /// Ends all connections that a database has at this moment but the caller's own, and waits until they have ended; gives
+    /// how many. New ones may be there by then.
     ///
     /// # Errors
     /// When the server does not answer.
     pub fn terminate_backends(&self, database: &str) -> Result<u32> {
-        let others = format!("FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()", text(database));
-        let ended: u32 = self.psql(&format!("SELECT count(pg_terminate_backend(pid)) {others}"))?.parse()?;
-        // Within one statement pg_stat_activity shows one moment, unless its snapshot is cleared.
-        let wait = format!(
-            "DO $$ BEGIN FOR look IN 1..500 LOOP PERFORM pg_stat_clear_snapshot(); \
-             IF NOT EXISTS (SELECT {others}) THEN RETURN; END IF; PERFORM pg_sleep(0.02); END LOOP; \
-             RAISE 'connections to % have not ended', '{}'; END $$",
+        let pids = self.psql(&format!(
+            "SELECT array_agg(pid) FROM (SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = '{}' AND pid <> pg_backend_pid()) AS ended",
             text(database)
-        );
-        self.psql(&wait)?;
-        Ok(ended)
+        ))?;
+        if pids.is_empty() {
+            return Ok(0);
+        }
+        // Within one statement pg_stat_activity shows one moment, unless its snapshot is cleared.
+        self.psql(&format!(
+            "DO $$ BEGIN FOR look IN 1..500 LOOP PERFORM pg_stat_clear_snapshot(); \
+             IF NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY('{pids}')) THEN RETURN; END IF; \
+             PERFORM pg_sleep(0.02); END LOOP; RAISE 'connections to % have not ended', '{}'; END $$",
+            text(database)
+        ))?;
+        Ok(pids.split(',').count() as u32)
     }
 
     pub(crate) fn psql_in(&self, database: &str, sql: &str) -> Result<String> {
