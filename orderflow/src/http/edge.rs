@@ -32,7 +32,7 @@ use tower::Service;
 use super::{
     App,
     limits::{ClientRate, InFlight},
-    problem::{Kind, Problem},
+    problem::{Cause, Kind, Problem},
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,6 +63,14 @@ impl Edge {
     pub async fn answer(&self, request: Request, peer: IpAddr) -> Response {
         let id = self.0.ids.of(&request);
         let mut response = self.limited(request, peer).await;
+        if let Some(Cause(cause)) = response.extensions_mut().remove() {
+            let (request, status) = (id.to_str().unwrap_or_default(), response.status().as_u16());
+            if status == 500 {
+                tracing::error!(request, status, cause, "a request failed");
+            } else {
+                tracing::warn!(request, status, cause, "a request was not answered");
+            }
+        }
         let headers = response.headers_mut();
         headers.insert(X_REQUEST_ID, id);
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -107,8 +115,9 @@ impl Edge {
             Ok(Ok(Ok(response))) => response,
             Ok(Ok(Err(never))) => match never {},
             Ok(Err(_)) => {
-                tracing::error!("a handler panicked");
-                Problem::new(Kind::Internal).into_response()
+                let mut response = Problem::new(Kind::Internal).into_response();
+                response.extensions_mut().insert(Cause("a handler panicked".to_owned()));
+                response
             }
             Err(_) if arriving.is_some_and(|arriving| arriving.is_still()) => {
                 Problem::new(Kind::RequestTimeout).into_response()

@@ -168,7 +168,12 @@ pub struct Problem {
     errors: Vec<FieldError>,
     /// Seconds after which another try may help.
     retry_after: Option<u64>,
+    cause: Option<Cause>,
 }
+
+/// What went wrong inside, for the log and never for the client.
+#[derive(Debug, Clone)]
+pub(super) struct Cause(pub(super) String);
 
 /// The document, as it is sent.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -195,7 +200,7 @@ pub(super) struct Document<'a> {
 impl Problem {
     /// Of this kind, with nothing to add.
     pub fn new(kind: Kind) -> Self {
-        Self { kind, detail: None, errors: Vec::new(), retry_after: None }
+        Self { kind, detail: None, errors: Vec::new(), retry_after: None, cause: None }
     }
 
     /// With what was wrong this time.
@@ -240,6 +245,9 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&document).expect("a problem document is JSON");
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.kind.status();
+        if let Some(cause) = self.cause {
+            response.extensions_mut().insert(cause);
+        }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -267,19 +275,22 @@ impl From<Refused> for Problem {
 }
 
 impl From<&StoreError> for Problem {
-    /// The cause goes to the log, and only the kind to the client.
+    /// The cause goes to the log, with the request's identifier, and only the kind to the client.
     fn from(error: &StoreError) -> Self {
-        match error {
-            StoreError::Refused(refused) => refused.clone().into(),
+        let problem = match error {
+            StoreError::Refused(refused) => return refused.clone().into(),
             StoreError::Busy | StoreError::TimedOut | StoreError::Unavailable(_) | StoreError::Full(_) => {
-                tracing::warn!(error = error as &dyn std::error::Error, "the store gave no answer");
                 Self::new(Kind::Unavailable).detail("The database gave no answer in time.").retry_after(1)
             }
-            StoreError::Internal(_) | StoreError::Corrupt(_) => {
-                tracing::error!(error = error as &dyn std::error::Error, "the store failed");
-                Self::new(Kind::Internal)
-            }
+            StoreError::Internal(_) | StoreError::Corrupt(_) => Self::new(Kind::Internal),
+        };
+        let mut cause = error.to_string();
+        let mut inner = std::error::Error::source(error);
+        while let Some(error) = inner {
+            cause += &format!(": {error}");
+            inner = error.source();
         }
+        Self { cause: Some(Cause(cause)), ..problem }
     }
 }
 

@@ -11,6 +11,7 @@ mod headers;
 mod keys;
 mod limits;
 mod lists;
+mod logged;
 mod orders;
 mod paths;
 mod probes;
