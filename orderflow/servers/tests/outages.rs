@@ -81,7 +81,8 @@ fn busy(postgres: &Postgres) -> bool {
     postgres.psql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO%'").unwrap() == "1"
 }
 
-/// The states of those of a server's processes that are not stopped.
+/// The states of those of a server's processes that are not stopped. One that has ended and that its parent, which is
+/// stopped, has not waited for does not run either.
 #[cfg(target_os = "linux")]
 fn running(server: u32) -> Vec<String> {
     let stats = std::fs::read_dir("/proc").unwrap().flatten();
@@ -90,7 +91,7 @@ fn running(server: u32) -> Vec<String> {
         .filter(|stat| {
             let fields: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
             let family = fields[1] == server.to_string() || stat.starts_with(&format!("{server} "));
-            family && fields[0] != "T"
+            family && !["T", "Z"].contains(&fields[0])
         })
         .collect()
 }
