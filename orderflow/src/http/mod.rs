@@ -14,7 +14,7 @@ mod stats;
 
 use std::sync::Arc;
 
-use axum::{Router, http::HeaderValue, response::Response};
+use axum::Router;
 use utoipa::{
     OpenApi,
     openapi::{
@@ -172,10 +172,4 @@ async fn not_found() -> Problem {
 
 async fn method_not_allowed() -> Problem {
     Problem::new(Kind::MethodNotAllowed)
-}
-
-/// A header that handlers set themselves.
-fn with_header(mut response: Response, name: &'static str, value: HeaderValue) -> Response {
-    response.headers_mut().insert(name, value);
-    response
 }

@@ -15,7 +15,6 @@ use super::{
     extract::{Id, Json, Query, header},
     problem::{Kind, ListFailures, PlaceFailures, Problem, ReadFailures},
     representation::Representation,
-    with_header,
 };
 use crate::{
     cache::Tag,
@@ -114,9 +113,8 @@ async fn place(
     *response.status_mut() = StatusCode::CREATED;
     let location = format!("/api/orders/{}", placed.receipt.id);
     response.headers_mut().insert(LOCATION, location.try_into().expect("digits and slashes are a header's"));
-    Ok(if placed.replayed {
-        with_header(response, "idempotent-replayed", HeaderValue::from_static("true"))
-    } else {
-        response
-    })
+    if placed.replayed {
+        response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }

@@ -226,11 +226,6 @@ impl Problem {
         self.retry_after = Some(seconds);
         self
     }
-
-    /// Which kind it is.
-    pub fn kind(&self) -> Kind {
-        self.kind
-    }
 }
 
 impl IntoResponse for Problem {

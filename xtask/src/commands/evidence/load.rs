@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use anyhow::{Context, Result};
-use catalogue::evidence::Figure;
+use catalogue::{evidence::Figure, number};
 use serde::Deserialize;
 
 use crate::{commands::load, course::Course, interrupt::Group};
@@ -49,31 +49,18 @@ pub(super) fn measure(course: &Course) -> Result<Figure> {
 fn row(finding: &Finding) -> Vec<String> {
     let Finding { what, figure, value, unit, .. } = finding;
     let side = |side: &Option<Spread>| {
-        side.as_ref().map_or_else(String::new, |side| format!("{} {unit}", digits(side.median)))
+        side.as_ref().map_or_else(String::new, |side| format!("{} {unit}", number(side.median)))
     };
     let bound = match finding.bound {
-        Bound::AtLeast(bound) => format!("at least {}", digits(bound)),
-        Bound::AtMost(bound) => format!("at most {}", digits(bound)),
+        Bound::AtLeast(bound) => format!("at least {}", number(bound)),
+        Bound::AtMost(bound) => format!("at most {}", number(bound)),
     };
     vec![
         what.clone(),
-        format!("{} {figure}", digits(value.median)),
-        format!("{} to {}", digits(value.least), digits(value.most)),
+        format!("{} {figure}", number(value.median)),
+        format!("{} to {}", number(value.least), number(value.most)),
         side(&finding.ours),
         side(&finding.peer),
         bound,
     ]
-}
-
-/// With as many digits as are worth reading.
-fn digits(number: f64) -> String {
-    match number.abs() {
-        0.0..10.0 => format!("{number:.2}"),
-        10.0..1_000.0 => format!("{number:.1}"),
-        _ => {
-            let digits = format!("{number:.0}");
-            let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-            groups.join(",")
-        }
-    }
 }
