@@ -3,10 +3,10 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Lines, Read, Write},
     net::TcpStream,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -31,6 +31,20 @@ struct Driver {
     process: Child,
     port: u16,
     session: Option<String>,
+}
+
+impl Driver {
+    /// A running one and its output, which must stay open; none if it ended before it had a port.
+    fn start() -> Option<(Self, Lines<BufReader<ChildStdout>>)> {
+        let mut process =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut driver = Self { process, port: 0, session: None };
+        driver.port = lines.find_map(|line| {
+            line.ok()?.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
+        })?;
+        Some((driver, lines))
+    }
 }
 
 impl Drop for Driver {
@@ -69,15 +83,9 @@ pub(crate) fn available() -> bool {
 
 impl Chrome {
     pub(crate) async fn start() -> Self {
-        let mut process =
-            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let mut driver = Driver { process, port: 0, session: None };
-        driver.port = lines
-            .find_map(|line| {
-                line.ok()?.split_once("started successfully on port ")?.1.trim_end_matches('.').parse().ok()
-            })
-            .expect("chromedriver says which port it took");
+        // It takes a free port for IPv4 and then the same one for IPv6, and ends if somebody has that.
+        let (mut driver, _output) =
+            (0..10).find_map(|_| Driver::start()).expect("chromedriver says which port it took, ten times");
         let profile = tempfile::tempdir().unwrap();
         let mut flags: Vec<String> = [
             "--headless",

@@ -11,7 +11,7 @@ use std::{
 use crate::course::{SLUG, TestCourse};
 
 /// Far longer than a build takes on a slow machine; the test goes on as soon as it sees what it waits for.
-const PATIENCE: Duration = Duration::from_mins(3);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 struct Terminal {
     script: Child,
