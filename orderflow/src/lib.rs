@@ -5,12 +5,17 @@
 //! [`store`]. Everything that can be set is in [`config`].
 
 pub mod auth;
+pub mod background;
 pub mod cache;
 pub mod coalesce;
 pub mod config;
 pub mod domain;
 pub mod http;
+pub mod jobs;
 pub mod log;
+pub mod mail;
+pub mod metrics;
 pub mod ops;
+pub mod resilience;
 pub mod server;
 pub mod store;

@@ -8,11 +8,14 @@ mod load;
 mod problem;
 mod rules;
 mod secret;
+mod shared;
 mod show;
 mod table;
 mod units;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use time::UtcOffset;
 
 pub use load::{Flag, Loaded, Sources};
 pub use problem::{Problem, Problems, Source};
@@ -22,8 +25,10 @@ pub use table::{Effective, Setting};
 
 use keys::Keys;
 use kinds::{Choice, Count, DatabaseUrl, Filter, Folder, Listen, Size, Switch, Time};
+use shared::{BrokerUrl, Mailbox, MaybeFolder, Name, Offset as OffsetKind, RedisUrl, Replicas as ReplicaUrls, SmtpUrl};
 
-const HOUR: u64 = 3_600_000;
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
 
 // A line is: what it means, the field and its type, what it may be, the default. Times are bounded in milliseconds.
 table::settings! {
@@ -58,6 +63,13 @@ table::settings! {
         rate_burst: u32 = Count(0..=1_000_000), "2000";
         /// Whether `X-Forwarded-For` names the client. Only behind a proxy that sets it: anybody can send one.
         trust_forwarded_for: bool = Switch, "false";
+        /// Whether instances count a client's requests together, in Redis. While Redis is away each counts by itself.
+        rate_limit_shared: bool = Switch, "false";
+        /// The most lists and totals that are worked on at once, of all that `max_in_flight` allows: they must not keep
+        /// single reads waiting.
+        max_lists_in_flight: usize = Count(1..=1_000_000), "256";
+        /// The most writes that are worked on at once, of all that `max_in_flight` allows.
+        max_writes_in_flight: usize = Count(1..=1_000_000), "512";
     }
     // ANCHOR_END: http
     /// The listener for operators.
@@ -78,11 +90,37 @@ table::settings! {
         statement_timeout: Duration = Time(1..=HOUR), "5s";
         /// Whether point reads that meet go out as one statement.
         coalesce_reads: bool = Switch, "true";
+        /// What stands between the service and PostgreSQL: nothing (`none`), or a pooler that lends a connection for one
+        /// transaction at a time (`transaction`), as PgBouncer does. Then every statement is a transaction that brings its
+        /// own limits along, and nothing is prepared.
+        pooler: Pooler = Choice(Pooler::WORDS), "none";
+        /// The same database past the pooler, for what needs a connection of its own: migrations, the scheduler's lock, and
+        /// waiting for notifications. Empty, it is `url`. Secret.
+        direct_url: Secret = DatabaseUrl, "";
         /// How many orders an empty embedded database is filled with, and products and customers in proportion; 0 leaves it
         /// empty. A database that is named in `url` is never filled by itself: see `orderflow seed`.
         seed_orders: u64 = Count(0..=10_000_000), "10000";
     }
-    /// What is kept in memory.
+    /// Copies of a PostgreSQL database that answer reads.
+    replicas: Replicas {
+        /// Their addresses, as in `database.url`, with commas between them. A client never reads what is older than its own
+        /// writes. Secret.
+        urls: Vec<Secret> = ReplicaUrls { most: 16 }, "";
+        /// How far a replica may be behind before reads go to the primary.
+        max_lag: Duration = Time(1..=HOUR), "5s";
+        /// How long a replica may take to answer before the primary is asked.
+        timeout: Duration = Time(1..=HOUR), "1s";
+    }
+    /// A Redis server that instances share: a second cache, client rates, and events.
+    redis: Redis {
+        /// `redis://:PASSWORD@HOST:PORT/DATABASE`. Empty, there is none, and each instance is on its own. Secret.
+        url: Secret = RedisUrl, "";
+        /// How long one operation may take.
+        timeout: Duration = Time(1..=MINUTE), "100ms";
+        /// What the name of every key and channel begins with, so that services can share a server.
+        prefix: String = Name, "orderflow";
+    }
+    /// What is kept in memory, and in Redis where there is one.
     cache: Cache {
         /// Whether anything is.
         enabled: bool = Switch, "true";
@@ -92,6 +130,71 @@ table::settings! {
         ttl: Duration = Time(1..=24 * HOUR), "1m";
         /// How long the totals are kept.
         stats_ttl: Duration = Time(1..=24 * HOUR), "10s";
+        /// The most answers that are kept in Redis.
+        redis_entries: u32 = Count(1..=10_000_000), "100000";
+        /// How long an answer is kept in Redis; the totals are kept there as long as in memory.
+        redis_ttl: Duration = Time(1..=24 * HOUR), "10m";
+    }
+    /// How work gets from orders to workers.
+    queue: Queue {
+        /// `amqp://USER:PASSWORD@HOST:PORT/VHOST` of a RabbitMQ server. Empty, the database itself is the queue. Secret.
+        broker: Secret = BrokerUrl, "";
+        /// The queue's name at the broker.
+        name: String = Name, "orderflow.notifications";
+        /// How often the database is asked for work when nobody says that there is some.
+        poll: Duration = Time(1..=HOUR), "100ms";
+        /// How long a worker has for a notification before another may take it over.
+        claim: Duration = Time(100..=HOUR), "30s";
+        /// After how long a notification that was given to the broker and never came out is given to it again.
+        republish: Duration = Time(100..=24 * HOUR), "1m";
+    }
+    /// What sends notifications.
+    worker: Worker {
+        /// Whether `serve` sends them too, and looks for due ones: `on`, `off`, or `auto`, which is on for the embedded
+        /// database.
+        in_process: InProcess = Choice(InProcess::WORDS), "auto";
+        /// How many notifications one process sends at once.
+        concurrency: u32 = Count(1..=1_000), "10";
+        /// How often a notification is tried before it becomes a dead letter.
+        max_attempts: u32 = Count(1..=100), "8";
+        /// How long the first retry waits. Each further one waits twice as long, give or take a half.
+        retry_base: Duration = Time(1..=HOUR), "1s";
+        /// The longest that a retry waits.
+        retry_max: Duration = Time(1..=24 * HOUR), "10m";
+    }
+    /// Where mail goes.
+    mail: Mail {
+        /// `smtp://USER:PASSWORD@HOST:PORT`, or `smtps://` for TLS from the start. Empty, mails are written to the spool
+        /// directory. Secret.
+        smtp_url: Secret = SmtpUrl, "";
+        /// Where mails are written that no server takes, a file each. Empty, it is `spool` in the data directory.
+        spool: PathBuf = MaybeFolder, "";
+        /// Whom mails are from.
+        from: String = Mailbox, "OrderFlow <orders@orderflow.example>";
+        /// How long one mail may take.
+        timeout: Duration = Time(1..=HOUR), "10s";
+    }
+    /// What finds due notifications.
+    scheduler: Scheduler {
+        /// How often it looks.
+        interval: Duration = Time(10..=HOUR), "30s";
+        /// When its day begins, as the distance from UTC: `+02:00`. There is no summer time.
+        utc_offset: UtcOffset = OffsetKind, "+00:00";
+        /// How many days that were missed are caught up.
+        catch_up_days: u32 = Count(0..=366), "7";
+        /// How old an order is that nobody has paid when its customer is reminded, once.
+        reminder_after: Duration = Time(1..=31 * 24 * HOUR), "24h";
+    }
+    /// What is told about orders as they happen.
+    events: Events {
+        /// The most clients that listen at once.
+        max_streams: usize = Count(1..=1_000_000), "1000";
+        /// How many events a client may be behind before it is dropped.
+        buffer: usize = Count(1..=65_536), "256";
+        /// How long events are kept for clients that come back.
+        retention: Duration = Time(1000..=31 * 24 * HOUR), "24h";
+        /// How often the database is asked for events when nobody says that there are some.
+        poll: Duration = Time(1..=HOUR), "1s";
     }
     /// Who may write.
     auth: Auth {
@@ -140,4 +243,32 @@ pub enum LogFormat {
 
 impl LogFormat {
     const WORDS: &[(&str, Self)] = &[("auto", Self::Auto), ("pretty", Self::Pretty), ("json", Self::Json)];
+}
+
+/// What stands between the service and PostgreSQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooler {
+    /// Nothing: a connection is a session.
+    None,
+    /// A pooler that lends a connection for one transaction at a time.
+    Transaction,
+}
+
+impl Pooler {
+    const WORDS: &[(&str, Self)] = &[("none", Self::None), ("transaction", Self::Transaction)];
+}
+
+/// Whether a process that serves also finds and sends notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InProcess {
+    /// Where the database is the embedded one.
+    Auto,
+    /// Yes.
+    On,
+    /// No: processes of their own do.
+    Off,
+}
+
+impl InProcess {
+    const WORDS: &[(&str, Self)] = &[("auto", Self::Auto), ("on", Self::On), ("off", Self::Off)];
 }

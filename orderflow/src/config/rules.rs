@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::{Config, load::Reader};
+use super::{Config, Pooler, load::Reader};
 
 /// Reports every rule that the configuration breaks.
 pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
-    let Config { http, ops, .. } = config;
+    let Config { http, ops, redis, database, replicas, .. } = config;
     if http.rate_limit > 0 && http.rate_burst == 0 {
         reader.broken(
             &["http.rate_burst", "http.rate_limit"],
@@ -25,6 +25,26 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
                 http.listen, ops.listen
             ),
             "the two listeners must have different ports, or different addresses".to_owned(),
+        );
+    }
+    if http.rate_limit_shared && redis.url.expose().is_empty() {
+        reader.broken(
+            &["http.rate_limit_shared", "redis.url"],
+            "is at odds: http.rate_limit_shared is true, and redis.url names no server".to_owned(),
+            "redis.url must name a server, or http.rate_limit_shared be false".to_owned(),
+        );
+    }
+    let postgres = database.url.expose().starts_with("postgres");
+    let needs = [
+        ("replicas.urls", !replicas.urls.is_empty()),
+        ("database.direct_url", !database.direct_url.expose().is_empty()),
+        ("database.pooler", database.pooler != Pooler::None),
+    ];
+    for (key, _) in needs.into_iter().filter(|(_, set)| *set && !postgres) {
+        reader.broken(
+            &[key, "database.url"],
+            format!("is at odds: {key} is given, and database.url names no PostgreSQL server"),
+            format!("database.url must begin with postgres://, or {key} be left out"),
         );
     }
 }

@@ -33,6 +33,7 @@ use crate::{
     coalesce::Coalescer,
     config::Config,
     domain::{Cursor, Customer, CustomerId, Order, OrderId, Product, ProductId},
+    metrics::Metrics,
     ops::Health,
     store::{Rows, SharedStore},
 };
@@ -53,9 +54,18 @@ pub struct Parts {
     pub keys: Keys,
     /// Whether the service can do its work.
     pub health: Health,
+    /// What the process counts.
+    pub metrics: Metrics,
     products: Coalescer<ProductId, Product>,
     orders: Coalescer<OrderId, Order>,
     customers: Coalescer<CustomerId, Customer>,
+}
+
+/// What an application shares with others: other instances, and the rest of its process. The default is one that is alone.
+#[derive(Default)]
+pub struct Shared {
+    /// What the process counts.
+    pub metrics: Metrics,
 }
 
 impl std::ops::Deref for App {
@@ -68,13 +78,14 @@ impl std::ops::Deref for App {
 
 impl App {
     /// An application on this store.
-    pub fn new(config: Arc<Config>, store: SharedStore, keys: Keys) -> Self {
+    pub fn new(config: Arc<Config>, store: SharedStore, keys: Keys, shared: Shared) -> Self {
         let together = config.database.coalesce_reads;
         let (products, orders, customers) = (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
         Self(Arc::new(Parts {
             cache: Cache::new(&config.cache),
             keys,
             health: Health::new(Arc::clone(&store)),
+            metrics: shared.metrics,
             products: Coalescer::new(
                 together,
                 |product: &Product| product.id,

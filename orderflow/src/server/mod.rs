@@ -14,14 +14,15 @@ use tokio::{
 
 use crate::{
     auth::{self, Keys, NewKey},
+    background::Background,
     config::Config,
     http::{
-        self, App,
+        self, App, Shared,
         edge::{Connection, Edge},
     },
     ops,
     store::{
-        self, SharedStore,
+        self, Backend,
         seed::{Plan, SeedError, seed},
     },
 };
@@ -32,6 +33,8 @@ const MAX_OPS_CONNECTIONS: usize = 64;
 /// How many connections wait in the kernel's queue of a listener, if the system allows as many. Of those beyond, the kernel
 /// drops the first packet, and the client tries again a second later. The usual 128 is less than a burst.
 const QUEUE: u32 = 4096;
+/// How long background tasks may take to end, after the last request has.
+const BACKGROUND: Duration = Duration::from_secs(5);
 /// How often clients that were not seen for a while are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(30);
 
@@ -49,6 +52,7 @@ pub struct Running {
     phase: watch::Sender<Phase>,
     served: [Served; 2],
     housekeeping: tokio::task::JoinHandle<()>,
+    background: Background,
 }
 
 /// Serves until `shutdown` is ready, then drains.
@@ -73,9 +77,10 @@ pub async fn start(config: Config) -> Result<Running> {
     let ops_listener = bind("ops.listen", config.ops.listen)?;
     let (public, operators) = (public_listener.local_addr()?, ops_listener.local_addr()?);
     let config = Arc::new(config);
-    let (store, seeded) = open(&config).await?;
+    let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let app = App::new(Arc::clone(&config), store, keys);
+    let app = App::new(Arc::clone(&config), backend.store(), keys, Shared::default());
+    let background = Background::default();
 
     let edge = Edge::new(http::router(app.clone()), app.clone());
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -107,6 +112,7 @@ pub async fn start(config: Config) -> Result<Running> {
         phase,
         served: [public_served, ops_served],
         housekeeping,
+        background,
     })
 }
 
@@ -142,6 +148,9 @@ impl Running {
             tracing::warn!(after = ?config.drain_timeout, "some requests did not end in time");
         }
         self.housekeeping.abort();
+        if !self.background.end(BACKGROUND).await {
+            tracing::warn!(after = ?BACKGROUND, "some background tasks did not end in time");
+        }
         self.app.store.close().await;
         tracing::info!("ended");
     }
@@ -162,7 +171,7 @@ fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener> {
 
 /// The store that the configuration names, with the schema that this program needs. The embedded one is filled if it is
 /// empty; then the number of orders comes with it.
-async fn open(config: &Config) -> Result<(SharedStore, Option<u64>)> {
+async fn open(config: &Config) -> Result<(Backend, Option<u64>)> {
     let (database, data_dir) = (&config.database, config.data_dir.as_path());
     store::migrate(database, data_dir).await?;
     let mut seeded = None;
@@ -174,7 +183,7 @@ async fn open(config: &Config) -> Result<(SharedStore, Option<u64>)> {
             Err(error) => return Err(error.into()),
         };
     }
-    Ok((store::connect(database, data_dir).await?, seeded))
+    Ok((Backend::connect(database, data_dir).await?, seeded))
 }
 
 /// The configured keys; where there are none and the database is the embedded one, a key of its own.

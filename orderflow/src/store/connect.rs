@@ -55,14 +55,42 @@ pub(super) fn kind(database: &Database, data_dir: &Path) -> Result<Kind, Connect
     Ok(Kind::Sqlite(file))
 }
 
-/// Opens the store that the configuration names, or `orderflow.db` in the data directory if it names none. Its schema is left as it is: see [`migrate`](super::migrate()).
+/// An open database.
+#[derive(Clone)]
+pub enum Backend {
+    /// A file.
+    Sqlite(Arc<sqlite::SqliteStore>),
+    /// A server.
+    Postgres(Arc<postgres::PostgresStore>),
+}
+
+impl Backend {
+    /// Opens the database that the configuration names. Its schema is left as it is: see [`migrate`](super::migrate()).
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`]. None shows the URL, which holds a password.
+    pub async fn connect(database: &Database, data_dir: &Path) -> Result<Self, ConnectError> {
+        Ok(match kind(database, data_dir)? {
+            Kind::Sqlite(file) => Self::Sqlite(Arc::new(sqlite::SqliteStore::open(&file, database).await?)),
+            Kind::Postgres => Self::Postgres(Arc::new(postgres::PostgresStore::connect(database).await?)),
+        })
+    }
+
+    /// Orders, products and customers in it.
+    pub fn store(&self) -> SharedStore {
+        match self {
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        }
+    }
+}
+
+/// The store that the configuration names, without replicas.
 ///
 /// # Errors
 ///
-/// See [`ConnectError`]. None shows the URL, which holds a password.
+/// See [`ConnectError`].
 pub async fn connect(database: &Database, data_dir: &Path) -> Result<SharedStore, ConnectError> {
-    Ok(match kind(database, data_dir)? {
-        Kind::Sqlite(file) => Arc::new(sqlite::SqliteStore::open(&file, database).await?),
-        Kind::Postgres => Arc::new(postgres::PostgresStore::connect(database).await?),
-    })
+    Ok(Backend::connect(database, data_dir).await?.store())
 }

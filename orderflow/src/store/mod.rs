@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use connect::{ConnectError, connect};
+pub use connect::{Backend, ConnectError, connect};
 pub use error::{Refused, StoreError};
 pub use migrate::{MigrateError, migrate, migrate_within};
 

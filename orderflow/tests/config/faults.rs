@@ -22,7 +22,7 @@ fn an_unknown_setting_is_told_with_the_one_that_was_meant() {
         ("htp.listen", "did you mean http.listen?"),
         ("datadir", "did you mean data_dir?"),
         ("cahce", "did you mean cache?"),
-        ("cache.weight", "the settings of cache are enabled, max_bytes, ttl, stats_ttl"),
+        ("cache.weight", "the settings of cache are enabled, max_bytes, ttl, stats_ttl, redis_entries, redis_ttl"),
         (
             "telemetry.endpoint",
             "the sections are http, ops, database, cache, auth, log; `orderflow config` lists every setting",

@@ -7,7 +7,7 @@ use std::{
 
 use orderflow::{
     auth::{NewKey, hex},
-    config::{Database, Role},
+    config::{Database, Pooler, Role},
     store::{
         self,
         seed::{self, Plan},
@@ -78,6 +78,8 @@ impl Shop {
             acquire_timeout: crate::waiting::PATIENCE,
             statement_timeout: crate::waiting::PATIENCE,
             coalesce_reads: true,
+            pooler: Pooler::None,
+            direct_url: String::new().into(),
             seed_orders: 0,
         };
         store::migrate(&database, shop.dir()).await.unwrap();

@@ -18,7 +18,7 @@ use orderflow::{
         Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,
         OrderStatus, Product, ProductId, Stats, Window,
     },
-    http::{App, edge::Edge, router},
+    http::{App, Shared, edge::Edge, router},
     store::{
         self, Placed, PoolUse, Result, Rows, SharedStore, Store, StoreError,
         seed::{Plan, seed},
@@ -188,7 +188,7 @@ impl Stage {
             next: Mutex::default(),
         });
         let keys = Keys::from_config(&config.auth);
-        let app = App::new(config, Arc::clone(&watched) as SharedStore, keys);
+        let app = App::new(config, Arc::clone(&watched) as SharedStore, keys, Shared::default());
         Self { store: watched, edge: Edge::new(router(app.clone()), app), _dir: Arc::new(dir) }
     }
 

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use orderflow::{
-    config::Database,
+    config::{Database, Pooler},
     domain::{
         CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, ItemDraft, Limit, OrderDraft, ProductId, Quantity,
         Start, Window,
@@ -34,6 +34,8 @@ pub(crate) fn database(url: String) -> Database {
         acquire_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(20),
         coalesce_reads: true,
+        pooler: Pooler::None,
+        direct_url: String::new().into(),
         seed_orders: 0,
     }
 }

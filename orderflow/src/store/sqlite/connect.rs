@@ -124,6 +124,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        config::Pooler,
         domain::CustomerDraft,
         store::{Store, migrate, sqlite::rows::fetch},
     };
@@ -151,6 +152,8 @@ mod tests {
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(10),
             coalesce_reads: true,
+            pooler: Pooler::None,
+            direct_url: String::new().into(),
             seed_orders: 0,
         };
         migrate(&database, dir.path()).await.unwrap();

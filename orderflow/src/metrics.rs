@@ -1,0 +1,167 @@
+//! What the service counts and times. Each family is declared once, in the table below; its doc comment is its help.
+//!
+//! A [`Metrics`] belongs to a process, and whatever counts is given a clone of it. `/metrics` of the operators' listener
+//! shows it in the `OpenMetrics` text format.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{
+        counter::Counter,
+        family::{Family, MetricConstructor},
+        gauge::Gauge,
+        histogram::Histogram,
+    },
+    registry::{Registry, Unit},
+};
+
+/// The values of a family's labels, in the sequence of its names. Each value is one of a few words of this program's own:
+/// nothing that a client or a row can choose.
+pub type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+/// How long something takes, in seconds: from a tenth of a millisecond to ten seconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Seconds;
+
+const BUCKETS: [f64; 16] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+impl MetricConstructor<Histogram> for Seconds {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new(BUCKETS)
+    }
+}
+
+/// A family of histograms of durations.
+type Durations<const N: usize> = Family<Labels<N>, Histogram, Seconds>;
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])* $name:ident: $kind:ty = $new:expr $(, $unit:expr)?;)*) => {
+        /// Every family.
+        #[derive(Debug)]
+        pub struct Families {
+            registry: Registry,
+            $($(#[doc = $help])* pub $name: $kind,)*
+        }
+
+        impl Families {
+            fn new() -> Self {
+                let mut registry = Registry::default();
+                $(
+                    let $name: $kind = $new;
+                    metrics!(@register registry, stringify!($name), concat!($($help),*).trim(), $name $(, $unit)?);
+                )*
+                Self { registry, $($name,)* }
+            }
+        }
+    };
+    (@register $registry:ident, $name:expr, $help:expr, $metric:ident) => {
+        $registry.register($name, $help.trim_end_matches('.'), $metric.clone());
+    };
+    (@register $registry:ident, $name:expr, $help:expr, $metric:ident, $unit:expr) => {
+        $registry.register_with_unit($name, $help.trim_end_matches('.'), $unit, $metric.clone());
+    };
+}
+
+// A name here is without the endings that the format adds: `_total` for a counter, `_seconds` for a unit.
+metrics! {
+    /// Operations on Redis, by what they are for and how they ended.
+    redis_operations: Family<Labels<2>, Counter> = Family::default();
+    /// How long operations on Redis took.
+    redis_operation_duration: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
+    /// Answers given from a cache, by its level: memory or redis.
+    cache_hits: Family<Labels<1>, Counter> = Family::default();
+    /// Answers that no cache had.
+    cache_misses: Counter = Counter::default();
+    /// Reads by who answered them: a replica or the primary.
+    replica_reads: Family<Labels<1>, Counter> = Family::default();
+    /// Reads that went to the primary instead of a replica, by why.
+    replica_fallbacks: Family<Labels<1>, Counter> = Family::default();
+    /// Requests refused because too many of their kind were under way, by kind.
+    bulkhead_refusals: Family<Labels<1>, Counter> = Family::default();
+    /// State of a circuit breaker: 0 closed, 1 half open, 2 open.
+    circuit_state: Family<Labels<1>, Gauge> = Family::default();
+    /// Calls that a circuit breaker refused.
+    circuit_refusals: Family<Labels<1>, Counter> = Family::default();
+    /// Retries, by what was tried again.
+    retries: Family<Labels<1>, Counter> = Family::default();
+    /// Retries that were not made because the budget was used up.
+    retries_denied: Family<Labels<1>, Counter> = Family::default();
+    /// Events that the relay has turned into notifications.
+    outbox_relayed: Counter = Counter::default();
+    /// Notifications found due by the scheduler, by kind.
+    jobs_enqueued: Family<Labels<1>, Counter> = Family::default();
+    /// Notifications that a worker is done with for now: sent, retried, dead, or taken over by another.
+    jobs_processed: Family<Labels<1>, Counter> = Family::default();
+    /// How long sending a notification took.
+    jobs_duration: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
+    /// Notifications that wait to be sent.
+    jobs_queued: Gauge = Gauge::default();
+    /// Dead letters.
+    jobs_dead: Gauge = Gauge::default();
+    /// Notifications taken up again after a worker had begun to send them and recorded nothing, so that their customer may
+    /// have them twice.
+    mail_repeats_possible: Counter = Counter::default();
+    /// Messages given to the broker, by whether it confirmed them.
+    broker_published: Family<Labels<1>, Counter> = Family::default();
+    /// Connections to the broker that were made anew.
+    broker_reconnects: Counter = Counter::default();
+    /// Whether this process is the scheduler that works: 1 if it is.
+    scheduler_leader: Gauge = Gauge::default();
+    /// Clients that listen to events.
+    event_streams: Gauge = Gauge::default();
+    /// Streams that were ended by the service, by why.
+    event_streams_dropped: Family<Labels<1>, Counter> = Family::default();
+    /// Events sent to clients.
+    events_sent: Counter = Counter::default();
+}
+
+/// The metrics of a process. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Metrics(Arc<Families>);
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self(Arc::new(Families::new()))
+    }
+}
+
+impl std::ops::Deref for Metrics {
+    type Target = Families;
+
+    fn deref(&self) -> &Families {
+        &self.0
+    }
+}
+
+impl Metrics {
+    /// Everything, in the `OpenMetrics` text format.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a String takes everything");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_family_has_its_name_unit_and_help() {
+        let metrics = Metrics::default();
+        metrics.cache_hits.get_or_create(&[("level", "redis")]).inc();
+        metrics.redis_operation_duration.get_or_create(&[("operation", "get")]).observe(0.002);
+        let text = metrics.text();
+        for line in [
+            "# HELP cache_hits Answers given from a cache, by its level: memory or redis.",
+            "cache_hits_total{level=\"redis\"} 1",
+            "# UNIT redis_operation_duration_seconds seconds",
+            "redis_operation_duration_seconds_bucket{le=\"0.0025\",operation=\"get\"} 1",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! A circuit breaker: whoever fails again and again is left alone for a while, then tried by a few.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::metrics::Metrics;
+
+/// Calls that are looked at when it is decided whether to open.
+const WINDOW: u32 = 20;
+/// The fewest calls to decide on.
+const LEAST: u32 = 5;
+/// Probes that may be under way at once while half open, and that must succeed to close.
+const PROBES: u32 = 3;
+/// How long it stays open before probes are let through.
+const REST: Duration = Duration::from_secs(1);
+
+/// Whether calls are let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// All are.
+    Closed,
+    /// A few are, to see how they fare.
+    HalfOpen,
+    /// None is.
+    Open,
+}
+
+/// A call was not let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} has failed too often and is left alone for a moment")]
+pub struct Open(pub &'static str);
+
+/// A circuit breaker around one dependency. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Breaker(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: &'static str,
+    metrics: Metrics,
+    circuit: Mutex<Circuit>,
+}
+
+#[derive(Debug)]
+struct Circuit {
+    state: State,
+    calls: u32,
+    failures: u32,
+    since: Instant,
+    probing: u32,
+    succeeded: u32,
+    /// Counts changes of state: the outcome of a call that began before the last one decides nothing.
+    turn: u64,
+}
+
+/// A call that was let through. Dropped without a word it counts as a failure: it was cancelled, most often because it
+/// took too long.
+#[derive(Debug)]
+pub struct Permit {
+    breaker: Breaker,
+    turn: u64,
+    said: bool,
+}
+
+impl Breaker {
+    /// A closed one.
+    pub fn new(name: &'static str, metrics: Metrics) -> Self {
+        let now = Instant::now();
+        let circuit =
+            Circuit { state: State::Closed, calls: 0, failures: 0, since: now, probing: 0, succeeded: 0, turn: 0 };
+        metrics.circuit_state.get_or_create(&[("name", name)]).set(0);
+        Self(Arc::new(Inner { name, metrics, circuit: circuit.into() }))
+    }
+
+    /// Lets a call through, or not. The caller says how it ended.
+    ///
+    /// # Errors
+    /// [`Open`] while the dependency is left alone.
+    pub fn enter(&self) -> Result<Permit, Open> {
+        let mut circuit = self.circuit();
+        if circuit.state == State::Open && circuit.since.elapsed() >= REST {
+            self.turn(&mut circuit, State::HalfOpen);
+        }
+        let admitted = match circuit.state {
+            State::Closed => true,
+            State::HalfOpen if circuit.probing < PROBES => {
+                circuit.probing += 1;
+                true
+            }
+            State::HalfOpen | State::Open => false,
+        };
+        if !admitted {
+            self.0.metrics.circuit_refusals.get_or_create(&[("name", self.0.name)]).inc();
+            return Err(Open(self.0.name));
+        }
+        Ok(Permit { breaker: self.clone(), turn: circuit.turn, said: false })
+    }
+
+    /// How it stands.
+    pub fn state(&self) -> State {
+        self.circuit().state
+    }
+
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        // Nothing panics while it is held.
+        self.0.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self, circuit: &mut Circuit, state: State) {
+        let turn = circuit.turn + 1;
+        *circuit = Circuit { state, calls: 0, failures: 0, since: Instant::now(), probing: 0, succeeded: 0, turn };
+        let shown = match state {
+            State::Closed => 0,
+            State::HalfOpen => 1,
+            State::Open => 2,
+        };
+        self.0.metrics.circuit_state.get_or_create(&[("name", self.0.name)]).set(shown);
+        tracing::info!(dependency = self.0.name, ?state, "circuit breaker");
+    }
+
+    fn ended(&self, turn: u64, well: bool) {
+        let mut circuit = self.circuit();
+        if circuit.turn != turn {
+            return;
+        }
+        match circuit.state {
+            State::Closed => {
+                circuit.calls += 1;
+                circuit.failures += u32::from(!well);
+                if circuit.calls >= LEAST && circuit.failures * 2 >= circuit.calls {
+                    self.turn(&mut circuit, State::Open);
+                } else if circuit.calls >= WINDOW {
+                    (circuit.calls, circuit.failures) = (0, 0);
+                }
+            }
+            State::HalfOpen if !well => self.turn(&mut circuit, State::Open),
+            State::HalfOpen => {
+                circuit.probing -= 1;
+                circuit.succeeded += 1;
+                if circuit.succeeded >= PROBES {
+                    self.turn(&mut circuit, State::Closed);
+                }
+            }
+            State::Open => {}
+        }
+    }
+}
+
+impl Permit {
+    /// The call ended well, as far as the dependency is concerned.
+    pub fn succeeded(mut self) {
+        self.said = true;
+        self.breaker.ended(self.turn, true);
+    }
+
+    /// The dependency failed.
+    pub fn failed(mut self) {
+        self.said = true;
+        self.breaker.ended(self.turn, false);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.said {
+            self.breaker.ended(self.turn, false);
+        }
+    }
+}
