@@ -35,6 +35,7 @@ mod keeper;
 mod ports;
 mod postgres;
 mod programs;
+mod smtp;
 mod user;
 
 use std::{io::Write, panic::Location, thread};
@@ -44,6 +45,7 @@ use anyhow::Result;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres, Settings, Stop};
 pub use programs::Missing;
+pub use smtp::{Behaviour, Mail, Sink};
 
 /// The PostgreSQL server that all tests of this process share, started at the first call; `None` where the test cannot run.
 ///
