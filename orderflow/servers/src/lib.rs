@@ -34,6 +34,7 @@ mod freeze;
 mod keeper;
 mod ports;
 mod postgres;
+mod process;
 mod programs;
 mod user;
 
