@@ -36,6 +36,7 @@ mod ports;
 mod postgres;
 mod process;
 mod programs;
+mod redis;
 mod user;
 
 use std::{io::Write, panic::Location, thread};
@@ -45,6 +46,7 @@ use anyhow::Result;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres, Settings, Stop};
 pub use programs::Missing;
+pub use redis::Redis;
 
 /// The PostgreSQL server that all tests of this process share, started at the first call; `None` where the test cannot run.
 ///
