@@ -34,7 +34,9 @@ mod freeze;
 mod keeper;
 mod ports;
 mod postgres;
+mod process;
 mod programs;
+mod redis;
 mod smtp;
 mod user;
 
@@ -45,6 +47,7 @@ use anyhow::Result;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres, Settings, Stop};
 pub use programs::Missing;
+pub use redis::Redis;
 pub use smtp::{Behaviour, Mail, Sink};
 
 /// The PostgreSQL server that all tests of this process share, started at the first call; `None` where the test cannot run.
