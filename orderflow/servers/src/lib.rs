@@ -36,6 +36,8 @@ mod ports;
 mod postgres;
 mod process;
 mod programs;
+mod proxy;
+mod rabbitmq;
 mod redis;
 mod smtp;
 mod user;
@@ -47,6 +49,8 @@ use anyhow::Result;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres, Settings, Stop};
 pub use programs::Missing;
+pub use proxy::{HaProxy, Nginx, Proxy};
+pub use rabbitmq::RabbitMq;
 pub use redis::Redis;
 pub use smtp::{Behaviour, Mail, Sink};
 

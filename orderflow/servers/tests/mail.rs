@@ -11,7 +11,7 @@ use std::{
 use orderflow_servers::{Behaviour, Sink};
 
 const AT_ONCE: Behaviour = Behaviour::Accept { after: Duration::ZERO };
-const GENEROUS: Duration = Duration::from_secs(60);
+const GENEROUS: Duration = Duration::from_mins(1);
 
 /// A mail client that says one line at a time.
 struct Client(BufReader<TcpStream>);
