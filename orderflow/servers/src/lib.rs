@@ -32,6 +32,7 @@
 mod bounded;
 mod freeze;
 mod keeper;
+mod link;
 mod ports;
 mod postgres;
 mod process;
@@ -43,6 +44,7 @@ use std::{io::Write, panic::Location, thread};
 
 use anyhow::Result;
 
+pub use link::Link;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres, Settings, Stop};
 pub use programs::Missing;
