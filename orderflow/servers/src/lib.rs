@@ -46,7 +46,7 @@ use anyhow::Result;
 
 pub use link::Link;
 pub use ports::free_port;
-pub use postgres::{Database, Postgres, Settings, Stop};
+pub use postgres::{Database, Postgres, Replica, Settings, Stop};
 pub use programs::Missing;
 pub use redis::Redis;
 
