@@ -32,6 +32,7 @@
 mod bounded;
 mod freeze;
 mod keeper;
+mod link;
 mod ports;
 mod postgres;
 mod process;
@@ -46,8 +47,9 @@ use std::{io::Write, panic::Location, thread};
 
 use anyhow::Result;
 
+pub use link::Link;
 pub use ports::free_port;
-pub use postgres::{Database, Postgres, Settings, Stop};
+pub use postgres::{Database, Postgres, Replica, Settings, Stop};
 pub use programs::Missing;
 pub use proxy::{HaProxy, Nginx, Proxy};
 pub use rabbitmq::RabbitMq;

@@ -3,6 +3,7 @@
 mod client;
 mod database;
 mod programs;
+mod replica;
 mod settings;
 
 use std::{
@@ -22,6 +23,7 @@ use crate::{
 use programs::Programs;
 
 pub use database::Database;
+pub use replica::Replica;
 pub use settings::Settings;
 
 /// `initdb` takes about half a second; this is for a machine that is busy beyond reason.
@@ -50,6 +52,8 @@ pub struct Postgres {
 struct Server {
     programs: Programs,
     password: String,
+    /// What it was started with, each as `name=value`.
+    parameters: Vec<String>,
     databases: AtomicU32,
     process: Process,
 }
@@ -169,18 +173,19 @@ impl Server {
         let mut parameters = settings.parameters();
         let fixed = [("listen_addresses", "127.0.0.1"), ("unix_socket_directories", ""), ("ssl", "off")];
         parameters.extend(fixed.map(|(name, value)| format!("{name}={value}")));
-        let preload = format!("shared_preload_libraries={STATEMENTS}");
-        let begun = if settings.names("shared_preload_libraries") {
-            begin(&mut keeper, &programs, &parameters)
-        } else {
-            begin(&mut keeper, &programs, &[&parameters[..], &[preload]].concat())
-        };
-        let launch = match begun {
+        let without = parameters.clone();
+        if !settings.names("shared_preload_libraries") {
+            parameters.push(format!("shared_preload_libraries={STATEMENTS}"));
+        }
+        let launch = match begin(&mut keeper, &programs, &parameters) {
             // The library is in a package of its own on some systems.
-            Err(_) if lacks_statements(&keeper.log()) => begin(&mut keeper, &programs, &parameters)?,
+            Err(_) if parameters != without && lacks_statements(&keeper.log()) => {
+                parameters = without;
+                begin(&mut keeper, &programs, &parameters)?
+            }
             begun => begun?,
         };
-        Ok(Self { programs, password, databases: AtomicU32::new(0), process: Process::new(keeper, launch) })
+        Ok(Self { programs, password, parameters, databases: AtomicU32::new(0), process: Process::new(keeper, launch) })
     }
 }
 
