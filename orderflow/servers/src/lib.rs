@@ -33,6 +33,7 @@ mod bounded;
 mod freeze;
 mod keeper;
 mod link;
+mod pgbouncer;
 mod ports;
 mod postgres;
 mod process;
@@ -45,6 +46,7 @@ use std::{io::Write, panic::Location, thread};
 use anyhow::Result;
 
 pub use link::Link;
+pub use pgbouncer::PgBouncer;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres, Replica, Settings, Stop};
 pub use programs::Missing;
