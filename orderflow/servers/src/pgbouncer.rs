@@ -1,4 +1,4 @@
-//! PgBouncer: a pool of connections between many clients and one PostgreSQL server, which has a few connections for a
+//! `PgBouncer`: a pool of connections between many clients and one PostgreSQL server, which has a few connections for a
 //! transaction at a time each.
 
 use std::{path::PathBuf, sync::Arc};
@@ -16,7 +16,7 @@ use crate::{
 /// How many connections to a database of the server all clients share.
 const POOL: u32 = 4;
 
-/// A running PgBouncer. Clones are handles to the same one; the last handle ends it. Keeps its server running.
+/// A running `PgBouncer`. Clones are handles to the same one; the last handle ends it. Keeps its server running.
 ///
 /// It listens on 127.0.0.1 only and wants the server's user and password, leads to any database of the server, and pools
 /// transactions: 4 connections a database for up to 500 clients, each of which waits for one for up to 5 seconds. What a client sets for its session is not for the next
@@ -36,7 +36,7 @@ impl PgBouncer {
     /// One of the caller's own before a server.
     ///
     /// # Errors
-    /// [`Missing`](crate::Missing) where PgBouncer is not installed; else what keeps it from starting, with the end of its
+    /// [`Missing`](crate::Missing) where `pgbouncer` is not installed; else what keeps it from starting, with the end of its
     /// log.
     pub fn own(postgres: &Postgres) -> Result<Self> {
         let program = programs::server("pgbouncer", "pgbouncer")?;
