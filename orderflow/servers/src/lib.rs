@@ -2,8 +2,9 @@
 //! directory of their own, gone afterwards. Unix only.
 //!
 //! [`Postgres`] is PostgreSQL, 13 or newer, with a [`Replica`] beside it and a [`PgBouncer`] before it where a test wants
-//! them; [`Redis`] is a cache. Each can be stopped, started again on its port, and paused. A [`Link`] in front of any server
-//! is a network that is slow, silent or broken.
+//! them; [`Redis`] is a cache, [`RabbitMq`] a broker; [`Nginx`] and [`HaProxy`] run the configuration that they are given.
+//! Each can be stopped, started again on its port, and paused. A [`Link`] in front of any server is a network that is slow,
+//! silent or broken; a [`Sink`], in this process, is a mail server with its faults.
 //!
 //! ```no_run
 //! # fn migrate(_: &str) {}
