@@ -4,6 +4,7 @@ mod connect;
 mod migrate;
 mod read;
 mod rows;
+mod schedule;
 pub mod write;
 
 use async_trait::async_trait;
@@ -13,6 +14,8 @@ pub use connect::PostgresStore;
 pub(super) use connect::options;
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
+pub use schedule::SCHEDULE;
+pub(super) use schedule::Schedule;
 
 use super::{Placed, PoolUse, Result, Rows, Store, pool};
 use crate::domain::{
