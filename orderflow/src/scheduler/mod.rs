@@ -15,11 +15,11 @@ use time::{Date, UtcOffset};
 pub use days::MonthDay;
 
 use crate::{
-    background::Stop,
+    background::{Background, Stop},
     config::Config,
     domain::Timestamp,
     metrics::Metrics,
-    store::{Result, StoreError},
+    store::{Backend, ConnectError, Result, StoreError},
 };
 use round::Round;
 
@@ -211,6 +211,22 @@ impl Scheduler {
     fn round<'a>(&'a self, lead: &'a mut dyn Lead) -> Round<'a> {
         Round { scheduler: self, lead, now: (self.clock)() }
     }
+}
+
+/// Begins to find what is due in this database, by the system's clock.
+///
+/// # Errors
+/// When `database.direct_url` cannot be read.
+pub fn begin(
+    config: &Config,
+    backend: &Backend,
+    metrics: &Metrics,
+    background: &mut Background,
+) -> Result<(), ConnectError> {
+    let schedule = backend.schedule(&config.database, &config.data_dir)?;
+    let scheduler = Scheduler::new(schedule, config, metrics.clone(), Arc::new(Timestamp::now));
+    background.spawn(|stop| async move { scheduler.run(stop).await });
+    Ok(())
 }
 
 /// Who does not ask whether another works.

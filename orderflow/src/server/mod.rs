@@ -1,5 +1,6 @@
 //! The service from its first listener to its last connection: bind, open the store, serve, drain.
 
+mod aside;
 mod connection;
 mod listener;
 
@@ -20,13 +21,15 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    ops,
+    ops, scheduler,
     store::{
         self, Backend,
         seed::{Plan, SeedError, seed},
     },
 };
 use listener::{Limits, Phase, Served};
+
+pub use aside::{Aside, work_aside};
 
 /// Connections to the operators' listener that are open at once.
 const MAX_OPS_CONNECTIONS: usize = 64;
@@ -80,7 +83,10 @@ pub async fn start(config: Config) -> Result<Running> {
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
     let app = App::new(Arc::clone(&config), backend.store(), keys, Shared::default());
-    let background = Background::default();
+    let mut background = Background::default();
+    if config.in_process() {
+        scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
+    }
 
     let edge = Edge::new(http::router(app.clone()), app.clone());
     let (phase, phases) = watch::channel(Phase::Serving);
