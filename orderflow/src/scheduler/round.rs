@@ -67,18 +67,12 @@ impl Round<'_> {
     /// seen, so that of two orders the later may be seen first: only those are looked at that are so old that whatever
     /// began before them has ended.
     async fn reminders(&mut self) -> Result<u64, ScheduleError> {
-        let Scheduler { store, offset, catch_up_days, reminder_after, settled_after, .. } = self.scheduler;
+        let Scheduler { store, catch_up_days, reminder_after, settled_after, .. } = self.scheduler;
         let latest = days::before(self.now, (*reminder_after).max(*settled_after));
         let earliest = days::before(self.now, *reminder_after + DAY * (*catch_up_days).max(1));
         let mut after = match store.progress(Progress::Reminders).await? {
             Some(last) => last,
-            None => {
-                // The first start: it begins with what becomes due today, as the birthdays do.
-                let today = days::begin(days::of(self.now, *offset), *offset);
-                let last = store.last_order_before(days::before(today, *reminder_after)).await?;
-                store.record(Progress::Reminders, last).await?;
-                last
-            }
+            None => self.first_start().await?,
         };
         let mut enqueued = 0;
         loop {
@@ -93,6 +87,15 @@ impl Round<'_> {
             after = last;
         }
         Ok(enqueued)
+    }
+
+    /// The last order that the first start passes over: it begins with what becomes due today, as the birthdays do.
+    async fn first_start(&mut self) -> Result<i64, ScheduleError> {
+        let Scheduler { store, offset, reminder_after, .. } = self.scheduler;
+        let today = days::begin(days::of(self.now, *offset), *offset);
+        let last = store.last_order_before(days::before(today, *reminder_after)).await?;
+        store.record(Progress::Reminders, last).await?;
+        Ok(last)
     }
 
     async fn still_leads(&mut self) -> Result<(), ScheduleError> {

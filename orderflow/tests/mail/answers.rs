@@ -83,6 +83,27 @@ async fn what_is_about_the_moment_or_the_configuration_passes() {
 }
 
 #[tokio::test]
+async fn a_password_goes_over_no_open_line_to_elsewhere() {
+    // The address that means every one is no other machine's, and does not look like this one's either.
+    let url = server("AUTH", "535 somebody has sent a password").replace("127.0.0.1", "0.0.0.0");
+    let Err(MailError::Temporary(why)) = smtp(&url, &[]).send(&mail(1)).await else { panic!() };
+    assert_eq!(why, "the mail server offers no TLS, and the password does not go over an open line");
+    // Without one there is nothing to protect but the mail.
+    let open = format!("smtp://{}", url.split_once('@').unwrap().1);
+    smtp(&open, &[]).send(&mail(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn tls_that_fails_is_not_done_without() {
+    let starts = server("EHLO", "250-here\r\n250 STARTTLS");
+    let from_the_start = server("nothing", "").replace("smtp://", "smtps://");
+    for url in [starts, from_the_start] {
+        let Err(MailError::Temporary(why)) = smtp(&url, &[]).send(&mail(1)).await else { panic!("{url}") };
+        assert!(why.starts_with("the mail server cannot be talked to: "), "{why}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_mail_is_told_before_anybody_is_asked() {
     let mailer = smtp("smtp://127.0.0.1:1", &[]);
     for address in ["nobody", "zoë@example.com", "a@example.com>\r\nRCPT TO:<b@example.com", "a b@example.com", ""] {

@@ -13,7 +13,7 @@ fn decoded(value: &str) -> String {
     while let Some((before, encoded)) = rest.split_once("=?utf-8?b?") {
         let (word, after) = encoded.split_once("?=").unwrap();
         // The space between two encoded words is none.
-        if !(before.trim().is_empty() && !text.is_empty()) {
+        if text.is_empty() || !before.trim().is_empty() {
             text += before;
         }
         text += std::str::from_utf8(&BASE64_STANDARD.decode(word).unwrap()).unwrap();

@@ -141,16 +141,11 @@ impl Stage {
     /// Adds so many customers with this birthday, numbered from 1.
     pub(crate) async fn many_born(&self, count: u32, birthday: &str) {
         let now = self.written(moment("2020-01-01T00:00:00Z"));
-        let (from, value, cast) = match self.postgres {
-            Some(_) => (format!("generate_series(1, {count})"), "generate_series", "::date"),
-            None => {
-                let series = format!("SELECT 1 AS n UNION ALL SELECT n + 1 FROM series WHERE n < {count}");
-                (format!("(WITH RECURSIVE series AS ({series}) SELECT n FROM series)"), "n", "")
-            }
-        };
+        let cast = if self.postgres.is_some() { "::date" } else { "" };
         self.sql(&format!(
-            "INSERT INTO customers (id, name, email, birthday, created_at, updated_at) \
-             SELECT {value}, 'Ada', 'c' || {value} || '@example.com', '{birthday}'{cast}, {now}, {now} FROM {from}"
+            "WITH RECURSIVE series AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM series WHERE n < {count}) \
+             INSERT INTO customers (id, name, email, birthday, created_at, updated_at) \
+             SELECT n, 'Ada', 'c' || n || '@example.com', '{birthday}'{cast}, {now}, {now} FROM series"
         ))
         .await;
     }

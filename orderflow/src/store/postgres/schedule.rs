@@ -97,11 +97,9 @@ impl ScheduleStore for Schedule {
             session.run(&format!("SET LOCAL idle_in_transaction_session_timeout = {silence}")).await?;
             session.ask(&format!("SELECT pg_try_advisory_xact_lock({LOCK})")).await?
         } else {
-            for (name, seconds) in
-                [("tcp_keepalives_idle", 10), ("tcp_keepalives_interval", 5), ("tcp_keepalives_count", 3)]
-            {
-                session.run(&format!("SET {name} = {seconds}")).await?;
-            }
+            session
+                .run("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3")
+                .await?;
             match session.run(&format!("SET idle_session_timeout = {silence}")).await {
                 // PostgreSQL 13 does not know it: there a process that hangs keeps the lock.
                 Err(StoreError::Internal(_)) | Ok(()) => {}
