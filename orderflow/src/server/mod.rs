@@ -16,7 +16,7 @@ use tokio::{
 use crate::{
     auth::{self, Keys, NewKey},
     background::Background,
-    config::Config,
+    config::{Config, InProcess},
     http::{
         self, App, Shared,
         edge::{Connection, Edge},
@@ -84,7 +84,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let (keys, new_key) = keys(&config)?;
     let app = App::new(Arc::clone(&config), backend.store(), keys, Shared::default());
     let mut background = Background::default();
-    if config.in_process() {
+    if in_process(&config) {
         scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
     }
 
@@ -190,6 +190,15 @@ async fn open(config: &Config) -> Result<(Backend, Option<u64>)> {
         };
     }
     Ok((Backend::connect(database, data_dir).await?, seeded))
+}
+
+/// Whether this process also finds and sends notifications.
+fn in_process(config: &Config) -> bool {
+    match config.worker.in_process {
+        InProcess::Auto => config.embedded(),
+        InProcess::On => true,
+        InProcess::Off => false,
+    }
 }
 
 /// The configured keys; where there are none and the database is the embedded one, a key of its own.
