@@ -54,8 +54,9 @@ pub async fn announce(events: Events, announcer: Announcer, mut stop: Stop) {
             match Line::open(url.expose(), CHANNEL).await {
                 Ok(mut line) => {
                     failed = 0;
-                    // Whatever was said before was not heard.
+                    // Whatever was said before was not heard here, and perhaps not said.
                     events.wake();
+                    events.0.placed.notify_one();
                     let lost = talk(&events, &mut line, &name).await;
                     tracing::info!(error = ?lost.err(), "the connection that hears of events is lost; opening another");
                 }

@@ -14,18 +14,20 @@ use crate::{
     config,
     metrics::Metrics,
     resilience::{Backoff, Bulkhead},
-    store::Result,
+    store::{Result, StoreError},
 };
 
 /// The most events that are read at once.
 pub(super) const PAGE: u32 = 100;
 /// Looks at the database that listeners who come back may have at once: they must not keep requests waiting.
 const CATCHING_UP: usize = 4;
-/// How long those who keep up are waited for at most, when there is more at once than the buffer holds.
+/// How long listeners are waited for at most, when there is more at once than the buffer holds. Half as long each time that
+/// somebody has not followed, so that whoever takes nothing holds nobody up.
 const PATIENCE: Duration = Duration::from_millis(100);
-const LOOK: Duration = Duration::from_millis(2);
-/// How soon events are looked for again that something unfinished holds back.
-const SOON: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(1);
+/// How soon, and at last how rarely, the database is asked again: for events that something unfinished holds back, and when
+/// it did not answer.
+const SOON: Backoff = Backoff { base: Duration::from_millis(5), most: Duration::from_secs(1) };
 
 /// The events of an instance. Clones are the same.
 #[derive(Clone)]
@@ -179,7 +181,7 @@ impl Inner {
         let mut handed = loop {
             match self.feed.now().await {
                 Ok(now) => break now,
-                Err(error) => tokio::time::sleep(trouble.after(&error, self.settings.poll)).await,
+                Err(error) => tokio::time::sleep(trouble.after(&error)).await,
             }
         };
         self.live().handed = Some(handed);
@@ -190,12 +192,11 @@ impl Inner {
                 Ok(pending) => {
                     trouble.over();
                     held_back = if pending { held_back + 1 } else { 0 };
-                    let soon = Backoff { base: SOON, most: self.settings.poll };
-                    if pending { soon.after(held_back) } else { self.settings.poll }
+                    if pending { SOON.after(held_back).min(self.settings.poll) } else { self.settings.poll }
                 }
                 Err(error) => {
                     // Not at each wake: a database that is away is not helped by questions.
-                    tokio::time::sleep(trouble.after(&error, self.settings.poll)).await;
+                    tokio::time::sleep(trouble.after(&error)).await;
                     Duration::ZERO
                 }
             };
@@ -219,6 +220,7 @@ impl Inner {
 
     /// Hands out what is new. Says whether something is held back.
     async fn hand_out(&self, handed: &mut Cursor) -> Result<bool> {
+        let mut patience = PATIENCE;
         loop {
             // Half a buffer at most, so that the other half is there for those who are a little behind.
             let most = PAGE.min(self.settings.buffer as u32 / 2).max(1);
@@ -237,18 +239,16 @@ impl Inner {
             if !more {
                 return Ok(pending);
             }
-            self.let_them_follow().await;
+            let followed = tokio::time::timeout(patience, self.followed()).await.is_ok();
+            patience = if followed { PATIENCE } else { (patience / 2).max(LOOK) };
         }
     }
 
-    /// Waits until everybody has taken what was handed out, but not long: who does not keep up is not waited for.
-    async fn let_them_follow(&self) {
-        let followed = async {
-            while !self.live().sender.is_empty() {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        let _ = tokio::time::timeout(PATIENCE, followed).await;
+    /// Waits until everybody has taken what was handed out.
+    async fn followed(&self) {
+        while !self.live().sender.is_empty() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 
@@ -257,12 +257,12 @@ impl Inner {
 struct Trouble(u32);
 
 impl Trouble {
-    fn after(&mut self, error: &crate::store::StoreError, most: Duration) -> Duration {
+    fn after(&mut self, error: &StoreError) -> Duration {
         if self.0 == 0 {
             tracing::warn!(%error, "events cannot be read; trying again until they can");
         }
         self.0 = self.0.saturating_add(1);
-        Backoff { base: SOON, most: most.max(SOON) }.after(self.0)
+        SOON.after(self.0)
     }
 
     fn over(&mut self) {

@@ -23,6 +23,8 @@ use crate::resilience::Place;
 const REPLAYED: usize = 1_000;
 /// How often something is sent to a client that nothing happens for: proxies give up on the silent.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+/// How long it takes until the database is asked again that did not answer.
+const AGAIN: Duration = Duration::from_millis(500);
 /// The most events in one piece.
 const TOGETHER: usize = 64;
 
@@ -158,7 +160,7 @@ impl Progress {
         };
         // The feed itself tells the log when the database is away.
         let Ok(Batch { events, more, now, .. }) = found else {
-            tokio::time::sleep(inner.settings.poll).await;
+            tokio::time::sleep(AGAIN).await;
             return Bytes::new();
         };
         if !known && self.last.is_after(now) {
