@@ -11,6 +11,7 @@ mod problem;
 mod products;
 mod representation;
 mod stats;
+pub mod stream;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ use crate::{
     coalesce::Coalescer,
     config::Config,
     domain::{Cursor, Customer, CustomerId, Order, OrderId, Product, ProductId},
+    events::{Events, SharedFeed, Silence},
     metrics::Metrics,
     ops::Health,
     store::{Rows, SharedStore},
@@ -56,16 +58,25 @@ pub struct Parts {
     pub health: Health,
     /// What the process counts.
     pub metrics: Metrics,
+    /// What is told about orders as they happen.
+    pub events: Events,
     products: Coalescer<ProductId, Product>,
     orders: Coalescer<OrderId, Order>,
     customers: Coalescer<CustomerId, Customer>,
 }
 
 /// What an application shares with others: other instances, and the rest of its process. The default is one that is alone.
-#[derive(Default)]
 pub struct Shared {
     /// What the process counts.
     pub metrics: Metrics,
+    /// Where events are read.
+    pub feed: SharedFeed,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { metrics: Metrics::default(), feed: Arc::new(Silence) }
+    }
 }
 
 impl std::ops::Deref for App {
@@ -85,6 +96,7 @@ impl App {
             cache: Cache::new(&config.cache),
             keys,
             health: Health::new(Arc::clone(&store)),
+            events: Events::new(config.events.clone(), shared.feed, shared.metrics.clone()),
             metrics: shared.metrics,
             products: Coalescer::new(
                 together,
@@ -156,6 +168,7 @@ fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Described::openapi())
         .merge(products::routes())
         .merge(orders::routes())
+        .merge(stream::routes())
         .merge(customers::routes())
         .merge(stats::routes())
         .merge(crate::ops::routes())

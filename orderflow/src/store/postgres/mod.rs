@@ -1,6 +1,8 @@
 //! Orders in PostgreSQL.
 
 mod connect;
+pub mod feed;
+mod listen;
 mod migrate;
 mod read;
 mod rows;
@@ -10,6 +12,7 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 
 pub use connect::PostgresStore;
+pub use listen::Line;
 pub(super) use connect::options;
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
