@@ -5,6 +5,7 @@ mod config;
 mod database;
 mod healthcheck;
 mod key;
+mod scheduler;
 mod serve;
 mod trouble;
 
@@ -36,6 +37,8 @@ struct Cli {
 enum Command {
     /// Serve the API until SIGTERM or Ctrl-C. The default.
     Serve,
+    /// Find due notifications, such as birthdays, until SIGTERM or Ctrl-C.
+    Scheduler(scheduler::Options),
     /// Bring the schema of the database up to date.
     Migrate,
     /// Fill an empty database with example data.
@@ -125,6 +128,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::serve(started(cli.settings)?),
+        Command::Scheduler(options) => scheduler::run(started(cli.settings)?, &options),
         Command::Migrate => serve::block_on(database::migrate(started(cli.settings)?)),
         Command::Seed { orders } => serve::block_on(database::seed(started(cli.settings)?, orders)),
         Command::Healthcheck { url } => healthcheck::run(url.as_deref(), || Ok(cli.settings.load()?.config)),

@@ -1,5 +1,6 @@
 //! The service from its first listener to its last connection: bind, open the store, serve, drain.
 
+mod aside;
 mod connection;
 mod listener;
 
@@ -21,13 +22,15 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    ops,
+    ops, scheduler,
     store::{
         self, Backend,
         seed::{Plan, SeedError, seed},
     },
 };
 use listener::{Limits, Phase, Served};
+
+pub use aside::{Aside, work_aside};
 
 /// Connections to the operators' listener that are open at once.
 const MAX_OPS_CONNECTIONS: usize = 64;
@@ -85,6 +88,9 @@ pub async fn start(config: Config) -> Result<Running> {
     let mut background = Background::default();
     background.spawn(|stop| app.events.clone().run(stop));
     background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
+    if config.in_process() {
+        scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
+    }
 
     let edge = Edge::new(http::router(app.clone()), app.clone());
     let (phase, phases) = watch::channel(Phase::Serving);

@@ -6,6 +6,7 @@ mod listen;
 mod migrate;
 mod read;
 mod rows;
+mod schedule;
 pub mod write;
 
 use async_trait::async_trait;
@@ -16,6 +17,8 @@ pub use listen::Line;
 pub(super) use connect::options;
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
+pub use schedule::SCHEDULE;
+pub(super) use schedule::Schedule;
 
 use super::{Placed, PoolUse, Result, Rows, Store, pool};
 use crate::domain::{

@@ -9,6 +9,7 @@ mod feed;
 mod migrate;
 mod read;
 mod rows;
+mod schedule;
 mod write;
 
 use async_trait::async_trait;
@@ -18,6 +19,8 @@ pub use connect::SqliteStore;
 pub(super) use connect::{file, options};
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
+pub use schedule::SCHEDULE;
+pub(super) use schedule::Schedule;
 
 use super::{Placed, PoolUse, Result, Rows, Store, pool};
 use crate::domain::{
