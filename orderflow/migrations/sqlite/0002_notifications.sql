@@ -11,12 +11,11 @@ CREATE TABLE notifications (
                  CONSTRAINT notifications_state CHECK (state IN ('queued', 'sent', 'dead', 'dropped')),
     -- How often a worker has begun to send it, whatever became of that.
     attempts     INTEGER NOT NULL DEFAULT 0,
-    -- When it is due, or due again: while a worker has it, the moment at which another may take it over; while the broker
-    -- has it, the moment at which it is given to the broker again.
+    -- When it is due, or due again: while a worker has it, the moment at which another may take it over.
     due_at       INTEGER NOT NULL,
     -- Which worker has it; null when none does. A worker whose number is not here any more records nothing.
     claim        INTEGER,
-    -- When it was handed over to the broker, unless it was taken up since.
+    -- When it was last given to the broker, and not taken up since.
     published_at INTEGER,
     created_at   INTEGER NOT NULL,
     sent_at      INTEGER,

@@ -124,20 +124,20 @@ pub trait JobStore: Send + Sync + 'static {
     /// Takes up to so many due notifications for so long, the longest due first. Two workers never get the same one.
     async fn claim(&self, most: u32, lease: Duration) -> Result<Vec<Claimed>>;
 
-    /// Takes one notification that a broker named, if it is due or was handed over to the broker.
+    /// Takes one notification that a broker named, if it is due.
     async fn claim_one(&self, id: NotificationId, lease: Duration) -> Result<Claim>;
 
     /// Records what became of notifications, all of them together. One whose claim has gone to another is left alone. Gives
     /// those that were recorded.
     async fn settle(&self, settled: &[Settled]) -> Result<Vec<NotificationId>>;
 
-    /// Takes up to so many due notifications, the longest due first, to hand them over to a broker. Nobody else is given
-    /// them for so long; if none of them was taken up until then, because whoever was to publish it or the broker has lost
-    /// it, it is due again.
-    async fn hand_over(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>>;
+    /// Due notifications that a broker should be given: those that it was not given yet, or not for so long. The longest
+    /// due first.
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>>;
 
-    /// Makes these due again at once: the broker has not taken them. Those that a worker has meanwhile are left alone.
-    async fn take_back(&self, ids: &[NotificationId]) -> Result<()>;
+    /// Notes that the broker has these now. Those that were taken up meanwhile are left alone. The note ends when one is
+    /// taken up.
+    async fn published(&self, ids: &[NotificationId]) -> Result<()>;
 
     /// How much there is to do.
     async fn backlog(&self) -> Result<Backlog>;

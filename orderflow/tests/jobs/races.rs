@@ -70,7 +70,7 @@ async fn workers_never_share_a_notification(stage: Stage) {
 
 async fn one_that_all_ask_for_goes_to_one(stage: Stage) {
     stage.notifications(1).await;
-    let id = stage.jobs.hand_over(1, LONG).await.unwrap()[0];
+    let id = stage.jobs.unpublished(1, LONG).await.unwrap()[0];
     let claims = join_all((0..20).map(|_| stage.jobs.claim_one(id, LONG))).await;
     let taken = claims.iter().filter(|claim| matches!(claim, Ok(Claim::Taken(_)))).count();
     let later = claims.iter().filter(|claim| matches!(claim, Ok(Claim::Later))).count();

@@ -59,7 +59,7 @@ FROM claimed n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS
 }
 
 const CLAIM: &str = claim!("state = 'queued' AND due_at <= now() ORDER BY due_at, id LIMIT $1");
-const CLAIM_ONE: &str = claim!("id = $1 AND state = 'queued' AND (due_at <= now() OR published_at IS NOT NULL)");
+const CLAIM_ONE: &str = claim!("id = $1 AND state = 'queued' AND due_at <= now()");
 const WAITS: &str = "SELECT state = 'queued' FROM notifications WHERE id = $1";
 
 const SETTLE: &str = "
@@ -81,18 +81,11 @@ WITH said AS MATERIALIZED (
 )
 SELECT id FROM done";
 
-const HAND_OVER: &str = "
-WITH due AS MATERIALIZED (
-  SELECT id, due_at FROM notifications WHERE state = 'queued' AND due_at <= now()
-  ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
-), handed AS (
-  UPDATE notifications SET published_at = now(), due_at = now() + $2::bigint * interval '1 microsecond'
-  WHERE id = ANY(ARRAY(SELECT id FROM due))
-)
-SELECT id FROM due ORDER BY due_at, id";
-
-const TAKE_BACK: &str = "UPDATE notifications SET published_at = NULL, due_at = now() \
-                         WHERE id = ANY($1) AND state = 'queued' AND published_at IS NOT NULL";
+const UNPUBLISHED: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= now() \
+                             AND (published_at IS NULL OR published_at < now() - $2::bigint * interval '1 microsecond') \
+                           ORDER BY due_at, id LIMIT $1";
+const PUBLISHED: &str = "UPDATE notifications SET published_at = now() \
+                         WHERE id = ANY($1) AND state = 'queued' AND due_at <= now()";
 
 const BACKLOG: &str = "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
                               (SELECT count(*) FROM dead_letters)";
@@ -136,7 +129,7 @@ pub const JOB_STATEMENTS: [(&str, &str); 6] = [
     ("claim", CLAIM),
     ("claim one", CLAIM_ONE),
     ("settle", SETTLE),
-    ("hand over", HAND_OVER),
+    ("unpublished", UNPUBLISHED),
     ("forget", FORGET),
 ];
 
@@ -216,13 +209,13 @@ impl JobStore for PostgresStore {
         self.work(query).await?.iter().map(|row| Ok(NotificationId(row.try_get(0)?))).collect()
     }
 
-    async fn hand_over(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
-        let rows = self.work(query(HAND_OVER).bind(i64::from(most)).bind(micros(republish))).await?;
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
+        let rows = self.work(query(UNPUBLISHED).bind(i64::from(most)).bind(micros(republish))).await?;
         rows.iter().map(|row| Ok(NotificationId(row.try_get(0)?))).collect()
     }
 
-    async fn take_back(&self, ids: &[NotificationId]) -> Result<()> {
-        self.work(query(TAKE_BACK).bind(numbers(ids))).await.map(drop)
+    async fn published(&self, ids: &[NotificationId]) -> Result<()> {
+        self.work(query(PUBLISHED).bind(numbers(ids))).await.map(drop)
     }
 
     async fn backlog(&self) -> Result<Backlog> {

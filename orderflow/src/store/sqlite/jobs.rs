@@ -27,8 +27,7 @@ const MAKE: &str = "INSERT INTO notifications (customer_id, occasion, kind, payl
 const MARK: &str = "UPDATE outbox SET published_at = $2 WHERE id IN (SELECT value FROM json_each($1))";
 
 const DUE: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 ORDER BY due_at, id LIMIT $1";
-const DUE_ONE: &str = "SELECT id FROM notifications \
-                       WHERE id = $1 AND state = 'queued' AND (due_at <= $2 OR published_at IS NOT NULL)";
+const DUE_ONE: &str = "SELECT id FROM notifications WHERE id = $1 AND state = 'queued' AND due_at <= $2";
 const CLAIMED: &str = "SELECT n.id, n.customer_id, n.occasion, n.kind, n.payload, n.attempts + 1, \
                               n.claim IS NOT NULL, c.name, c.email \
                        FROM notifications n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS NULL \
@@ -52,10 +51,10 @@ const BURY: &str = "INSERT INTO dead_letters (notification_id, error, attempts, 
                     FROM json_each($1) AS said JOIN notifications n ON n.id = said.value ->> 0 \
                     WHERE n.state = 'dead' AND n.id IN (SELECT value FROM json_each($2))";
 
-const HAND_OVER: &str = "UPDATE notifications SET published_at = $2, due_at = $3 \
-                         WHERE id IN (SELECT value FROM json_each($1))";
-const TAKE_BACK: &str = "UPDATE notifications SET published_at = NULL, due_at = $2 \
-                         WHERE id IN (SELECT value FROM json_each($1)) AND state = 'queued' AND published_at IS NOT NULL";
+const TO_PUBLISH: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 \
+                            AND (published_at IS NULL OR published_at < $3) ORDER BY due_at, id LIMIT $1";
+const PUBLISHED: &str = "UPDATE notifications SET published_at = $2 \
+                         WHERE id IN (SELECT value FROM json_each($1)) AND state = 'queued' AND due_at <= $2";
 
 const BACKLOG: &str = "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
                               (SELECT count(*) FROM dead_letters)";
@@ -79,13 +78,18 @@ pub const JOB_STATEMENTS: [(&str, &str); 6] = [
     ("claim", DUE),
     ("claim one", DUE_ONE),
     ("settle", SETTLE),
-    ("hand over", HAND_OVER),
+    ("unpublished", TO_PUBLISH),
     ("forget", FORGET),
 ];
 
 /// The moment so long from now.
 fn later(wait: Duration) -> i64 {
     Timestamp::now().micros().saturating_add(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The moment so long before now.
+fn ago(age: Duration) -> i64 {
+    Timestamp::now().micros().saturating_sub(i64::try_from(age.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn ids(rows: &[SqliteRow]) -> Result<Vec<i64>> {
@@ -183,32 +187,13 @@ impl Write for Settle {
     }
 }
 
-struct HandOver {
-    most: u32,
-    republish: Duration,
-}
+struct Published(Vec<NotificationId>);
 
-impl Write for HandOver {
-    type Answer = Vec<NotificationId>;
-
-    async fn make(&self, lease: &mut Lease) -> Result<Vec<NotificationId>> {
-        let now = Timestamp::now().micros();
-        let found = ids(&fetch(lease, query(DUE).bind(i64::from(self.most)).bind(now)).await?)?;
-        if !found.is_empty() {
-            let these = list(found.iter().copied());
-            execute(lease, query(HAND_OVER).bind(these).bind(now).bind(later(self.republish))).await?;
-        }
-        Ok(found.into_iter().map(NotificationId).collect())
-    }
-}
-
-struct TakeBack(Vec<NotificationId>);
-
-impl Write for TakeBack {
+impl Write for Published {
     type Answer = ();
 
     async fn make(&self, lease: &mut Lease) -> Result<()> {
-        execute(lease, query(TAKE_BACK).bind(numbers(&self.0)).bind(Timestamp::now().micros())).await
+        execute(lease, query(PUBLISHED).bind(numbers(&self.0)).bind(Timestamp::now().micros())).await
     }
 }
 
@@ -240,8 +225,7 @@ impl Write for Forget {
     type Answer = u64;
 
     async fn make(&self, lease: &mut Lease) -> Result<u64> {
-        let before = Timestamp::now().micros() - i64::try_from(self.older.as_micros()).unwrap_or(i64::MAX);
-        Ok(fetch(lease, query(FORGET).bind(before).bind(i64::from(self.most))).await?.len() as u64)
+        Ok(fetch(lease, query(FORGET).bind(ago(self.older)).bind(i64::from(self.most))).await?.len() as u64)
     }
 }
 
@@ -268,12 +252,14 @@ impl JobStore for SqliteStore {
         self.write(Settle(settled.to_vec())).await
     }
 
-    async fn hand_over(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
-        self.write(HandOver { most, republish }).await
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
+        let query = query(TO_PUBLISH).bind(i64::from(most)).bind(Timestamp::now().micros()).bind(ago(republish));
+        let rows = fetch(&mut self.readers.acquire().await?, query).await?;
+        Ok(ids(&rows)?.into_iter().map(NotificationId).collect())
     }
 
-    async fn take_back(&self, ids: &[NotificationId]) -> Result<()> {
-        self.write(TakeBack(ids.to_vec())).await
+    async fn published(&self, ids: &[NotificationId]) -> Result<()> {
+        self.write(Published(ids.to_vec())).await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
