@@ -103,8 +103,10 @@ metrics! {
     /// Notifications taken up again after a worker had begun to send them and recorded nothing, so that their customer may
     /// have them twice.
     mail_repeats_possible: Counter = Counter::default();
-    /// Messages given to the broker, by whether it confirmed them.
+    /// Messages given to the broker, by whether it confirmed or refused them, or that is unknown.
     broker_published: Family<Labels<1>, Counter> = Family::default();
+    /// Messages from the broker that name no notification.
+    broker_rejected: Counter = Counter::default();
     /// Connections to the broker that were made anew.
     broker_reconnects: Counter = Counter::default();
     /// Whether this process is the scheduler that works: 1 if it is.

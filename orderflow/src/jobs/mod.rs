@@ -3,6 +3,8 @@
 //! The table `notifications` is the truth: one row a customer and occasion, whatever crashes. A queue, be it that table or a
 //! broker, only says which rows are due, and may say so twice.
 
+pub mod broker;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
