@@ -10,12 +10,12 @@ impl Config {
         self.database.url.expose() == embedded(&self.data_dir)
     }
 
-    /// Whether `serve` also finds and sends notifications.
-    pub fn in_process(&self) -> bool {
+    /// Whether a process that serves also sends notifications.
+    pub fn works_in_process(&self) -> bool {
         match self.worker.in_process {
-            InProcess::Auto => self.embedded(),
             InProcess::On => true,
             InProcess::Off => false,
+            InProcess::Auto => self.embedded(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The service from its first listener to its last connection: bind, open the store, serve, drain.
 
-mod aside;
+mod beside;
 mod connection;
 mod listener;
 
@@ -13,6 +13,8 @@ use tokio::{
     sync::watch,
 };
 
+pub use beside::{Bench, work};
+
 use crate::{
     auth::{self, Keys, NewKey},
     background::Background,
@@ -22,15 +24,13 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    ops, scheduler,
+    jobs, ops, scheduler,
     store::{
         self, Backend,
         seed::{Plan, SeedError, seed},
     },
 };
 use listener::{Limits, Phase, Served};
-
-pub use aside::{Aside, work_aside};
 
 /// Connections to the operators' listener that are open at once.
 const MAX_OPS_CONNECTIONS: usize = 64;
@@ -39,6 +39,8 @@ const MAX_OPS_CONNECTIONS: usize = 64;
 const QUEUE: u32 = 4096;
 /// How long background tasks may take to end, after the last request has.
 const BACKGROUND: Duration = Duration::from_secs(5);
+/// How long mails that a worker has begun may take of that.
+const FINISH: Duration = Duration::from_secs(3);
 /// How often clients that were not seen for a while are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(30);
 
@@ -88,7 +90,8 @@ pub async fn start(config: Config) -> Result<Running> {
     let mut background = Background::default();
     background.spawn(|stop| app.events.clone().run(stop));
     background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
-    if config.in_process() {
+    if config.works_in_process() {
+        jobs::start(&config, backend.jobs(), &app.metrics, &app.wake, FINISH, &mut background)?;
         scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
     }
 
@@ -103,10 +106,7 @@ pub async fn start(config: Config) -> Result<Running> {
             streaming,
         })
     };
-    let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: config.http.idle_timeout };
-    let ops_router = ops::router(app.clone());
-    let ops_served =
-        listener::serve(ops_listener, limits, phases, move |_, _| TowerToHyperService::new(ops_router.clone()));
+    let ops_served = show_operators(ops_listener, &app, phases);
     let housekeeping = tokio::spawn(async move {
         let mut tick = tokio::time::interval(FORGET_EVERY);
         loop {
@@ -166,6 +166,13 @@ impl Running {
         self.app.store.close().await;
         tracing::info!("ended");
     }
+}
+
+/// Serves the operators' routes.
+fn show_operators(listener: TcpListener, app: &App, phases: watch::Receiver<Phase>) -> Served {
+    let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: app.config.http.idle_timeout };
+    let router = ops::router(app.clone());
+    listener::serve(listener, limits, phases, move |_, _| TowerToHyperService::new(router.clone()))
 }
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener> {

@@ -2,6 +2,7 @@
 
 mod connect;
 pub mod feed;
+mod jobs;
 mod listen;
 mod migrate;
 mod read;
@@ -13,8 +14,9 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 
 pub use connect::PostgresStore;
-pub use listen::Line;
 pub(super) use connect::options;
+pub use jobs::JOB_STATEMENTS;
+pub use listen::Line;
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
 pub use schedule::SCHEDULE;
