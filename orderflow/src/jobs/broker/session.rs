@@ -13,7 +13,7 @@ use std::{
 
 use lapin::{
     AsyncTcpStream, Channel, Connection, ConnectionProperties, Queue,
-    options::QueueDeclareOptions,
+    options::{ConfirmSelectOptions, QueueDeclareOptions},
     runtime::default_runtime,
     tcp::AMQPUriTcpExt,
     types::{AMQPValue, FieldTable, ShortString},
@@ -132,6 +132,9 @@ impl Session {
         );
         let connection = answer("take a connection", connecting).await?;
         let channel = answer("open a channel", connection.create_channel()).await?;
+        if let Role::Publisher = role {
+            answer("agree to confirm", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        }
         Ok(Self { channel, connection, _socket: socket })
     }
 
