@@ -79,7 +79,8 @@ impl Keeper {
         let (before, last) = content.rsplit_once('\n').map_or((None, content), |(before, last)| (Some(before), last));
         let lines: Vec<_> =
             before.into_iter().flat_map(|before| before.split('\n')).map(quoted).collect::<Result<_>>()?;
-        let lines: String = lines.iter().map(|line| format!("printf '%s\\n' {line}; ")).collect();
+        let lines: Vec<_> = lines.iter().map(|line| format!("printf '%s\\n' {line}; ")).collect();
+        let lines = lines.concat();
         let line = format!("{{ {lines}printf %s {}; }} >\"$dir/\"{}", quoted(last)?, quoted(name)?);
         let (written, _) = self.request(&line, SOON)?;
         ensure!(written, "{} cannot be written", self.dir.join(name).display());

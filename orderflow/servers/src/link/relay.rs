@@ -250,6 +250,7 @@ impl Connection {
 
 fn reset(socket: TcpStream) {
     linger(&socket);
+    drop(socket);
 }
 
 /// Has a socket end by a reset when it is closed.

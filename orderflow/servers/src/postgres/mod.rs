@@ -87,7 +87,17 @@ impl Postgres {
 
     /// The address of a database in it: `postgres://user:password@127.0.0.1:port/name`.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}:{}@127.0.0.1:{}/{database}", self.server.password, self.port())
+        self.url_by(self.port(), database)
+    }
+
+    /// The same by way of another port that leads here.
+    pub(crate) fn url_by(&self, port: u16, database: &str) -> String {
+        format!("postgres://{USER}:{}@127.0.0.1:{port}/{database}", self.server.password)
+    }
+
+    /// The name and the password that it is logged in to with.
+    pub(crate) fn login(&self) -> (&str, &str) {
+        (USER, &self.server.password)
     }
 
     /// The server's own directory, which holds `data` and `log`.

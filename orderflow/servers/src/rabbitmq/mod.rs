@@ -236,7 +236,7 @@ fn configuration(port: u16, password: &str) -> String {
     )
 }
 
-/// Whether the server says that it is up. It listens a little earlier and then drops connections.
+/// Whether the server says that all of it is up, and listens, which it does a little earlier.
 fn ready(keeper: &Keeper, port: u16) -> bool {
     // The log holds earlier starts too, and none of them listens any more.
     let log = keeper.log();
