@@ -17,7 +17,6 @@ use lapin::{
 use orderflow::{
     background::Background,
     config::Queue,
-    domain::Timestamp,
     jobs::{
         JobStore, NotificationId, Outcome, Settled,
         broker::{Broker, Work},
@@ -121,6 +120,11 @@ impl Stage {
         assert_eq!(sent, (1..=self.table.len()).collect::<Vec<_>>(), "each is sent, and once");
     }
 
+    /// Waits until the queue is empty: messages that came twice are acknowledged too.
+    pub(crate) async fn until_empty(&self) {
+        until("the queue is empty", async || self.waiting().await == 0).await;
+    }
+
     /// How many messages wait in the queue.
     pub(crate) async fn waiting(&self) -> u32 {
         let (_connection, channel) = self.channel().await;
@@ -169,9 +173,7 @@ async fn work(
         }
         let Work { claimed, receipt } = work;
         let outcome = match worker {
-            Worker::SendsLater(wait) if claimed.attempt == 1 => {
-                Outcome::Retry(Timestamp::from(Timestamp::now().get() + wait))
-            }
+            Worker::SendsLater(wait) if claimed.attempt == 1 => Outcome::Retry(wait),
             _ => {
                 sent.lock().unwrap_or_else(PoisonError::into_inner).push(claimed.id);
                 Outcome::Sent

@@ -97,11 +97,11 @@ impl JobStore for Table {
         let mut recorded = vec![];
         for Settled { id, claim, outcome } in settled {
             let Some(row) = rows.get_mut(&id.0).filter(|row| row.claim == Some(*claim)) else { continue };
-            (row.claim, row.published) = (None, None);
+            row.claim = None;
             match outcome {
                 Outcome::Sent => row.sent = true,
-                Outcome::Retry(at) => row.due = *at,
-                Outcome::Dead(_) | Outcome::Dropped => panic!("no test here gives up"),
+                Outcome::Retry(wait) => row.due = Timestamp::from(Timestamp::now().get() + *wait),
+                _ => panic!("no test here gives up"),
             }
             recorded.push(*id);
         }
@@ -116,9 +116,9 @@ impl JobStore for Table {
     }
 
     async fn published(&self, ids: &[NotificationId]) -> Result<()> {
-        let mut rows = self.rows();
+        let (mut rows, now) = (self.rows(), Timestamp::now());
         for id in ids {
-            if let Some(row) = rows.get_mut(&id.0) {
+            if let Some(row) = rows.get_mut(&id.0).filter(|row| !row.sent && row.due <= now) {
                 row.published = Some(Instant::now());
             }
         }

@@ -33,7 +33,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Distances between attempts to connect.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), most: Duration::from_secs(5) };
 /// A session that held for so long was a good one: the next attempt is the first again.
-const STEADY: Duration = Duration::from_secs(5);
+const STEADY: Duration = Duration::from_secs(10);
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy)]
@@ -215,7 +215,6 @@ impl Sessions {
         tracing::info!(role = ?self.role, again = self.had, "connected to the broker");
         (self.had, self.away) = (true, false);
         self.since = Instant::now();
-        self.broker.set_connected(self.role, true);
     }
 
     /// Notes that the session has ended, for this reason.
