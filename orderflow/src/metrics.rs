@@ -92,7 +92,8 @@ metrics! {
     outbox_relayed: Counter = Counter::default();
     /// Notifications found due by the scheduler, by kind.
     jobs_enqueued: Family<Labels<1>, Counter> = Family::default();
-    /// Notifications that a worker is done with for now: sent, retried, dead, or taken over by another.
+    /// Notifications that a worker is done with for now, by outcome: sent, retried, dead, dropped since its customer is gone,
+    /// returned unsent, or lost to another that took it over.
     jobs_processed: Family<Labels<1>, Counter> = Family::default();
     /// How long sending a notification took.
     jobs_duration: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;

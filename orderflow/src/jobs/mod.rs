@@ -4,10 +4,22 @@
 //! broker, only says which rows are due, and may say so twice.
 
 pub mod broker;
+mod dispatch;
+mod recorder;
+mod relay;
+mod sending;
+mod start;
+mod upkeep;
+mod wake;
+mod worker;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+
+pub use start::{StartError, start};
+pub use wake::Wake;
+pub use worker::{Settings, Source, Worker};
 
 use crate::{
     domain::{CustomerId, Timestamp},
