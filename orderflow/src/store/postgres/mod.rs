@@ -2,6 +2,7 @@
 
 mod connect;
 mod migrate;
+mod position;
 mod read;
 mod rows;
 pub mod write;
@@ -12,6 +13,7 @@ use sqlx::PgConnection;
 pub use connect::PostgresStore;
 pub(super) use connect::options;
 pub(super) use migrate::migrate;
+pub(super) use position::{POSITION, log_end};
 pub use read::STATEMENTS;
 
 use super::{Placed, PoolUse, Result, Rows, Store, pool};
