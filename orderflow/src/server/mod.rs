@@ -22,7 +22,8 @@ use crate::{
     },
     ops,
     store::{
-        self, Backend,
+        self, Backend, SharedStore,
+        replicas::Replicated,
         seed::{Plan, SeedError, seed},
     },
 };
@@ -79,8 +80,9 @@ pub async fn start(config: Config) -> Result<Running> {
     let config = Arc::new(config);
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let app = App::new(Arc::clone(&config), backend.store(), keys, Shared::default());
-    let background = Background::default();
+    let (shared, mut background) = (Shared::default(), Background::default());
+    let store = with_replicas(&backend, &config, &shared, &mut background)?;
+    let app = App::new(Arc::clone(&config), store, keys, shared);
 
     let edge = Edge::new(http::router(app.clone()), app.clone());
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -184,6 +186,20 @@ async fn open(config: &Config) -> Result<(Backend, Option<u64>)> {
         };
     }
     Ok((Backend::connect(database, data_dir).await?, seeded))
+}
+
+/// The store of the service: the database, behind its replicas if it has some.
+fn with_replicas(
+    backend: &Backend,
+    config: &Config,
+    shared: &Shared,
+    background: &mut Background,
+) -> Result<SharedStore> {
+    let (Backend::Postgres(primary), false) = (backend, config.replicas.urls.is_empty()) else {
+        return Ok(backend.store());
+    };
+    let (primary, metrics) = (Arc::clone(primary), shared.metrics.clone());
+    Ok(Arc::new(Replicated::start(primary, &config.database, &config.replicas, metrics, background)?))
 }
 
 /// The configured keys; where there are none and the database is the embedded one, a key of its own.

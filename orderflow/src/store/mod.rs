@@ -71,6 +71,11 @@ pub struct ReplicaState {
     pub pool: PoolUse,
 }
 
+impl ReplicaState {
+    /// The state of one that answers reads.
+    pub const READY: &str = "ready";
+}
+
 /// Products, customers and orders, kept durably.
 ///
 /// Every call is bounded in time by the configuration and can be abandoned at any await: a reader leaves its connection

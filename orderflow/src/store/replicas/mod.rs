@@ -276,7 +276,7 @@ impl Store for Replicated {
         let state = |replica: &Replica| {
             let seen = replica.seen();
             ReplicaState {
-                state: seen.unfit.map_or("ready", Fallback::word),
+                state: seen.unfit.map_or(ReplicaState::READY, Fallback::word),
                 lag: seen.lag,
                 latency: seen.latency,
                 pool: replica.store.pool(),
