@@ -2,8 +2,9 @@
 //! directory of their own, gone afterwards. Unix only.
 //!
 //! [`Postgres`] is PostgreSQL, 13 or newer, with a [`Replica`] beside it and a [`PgBouncer`] before it where a test wants
-//! them; [`Redis`] is a cache. Each can be stopped, started again on its port, and paused. A [`Link`] in front of any server
-//! is a network that is slow, silent or broken.
+//! them; [`Redis`] is a cache, [`RabbitMq`] a broker; [`Nginx`] and [`HaProxy`] run the configuration that they are given.
+//! Each can be stopped, started again on its port, and paused. A [`Link`] in front of any server is a network that is slow,
+//! silent or broken; a [`Sink`], in this process, is a mail server with its faults.
 //!
 //! ```no_run
 //! # fn migrate(_: &str) {}
@@ -43,7 +44,10 @@ mod ports;
 mod postgres;
 mod process;
 mod programs;
+mod proxy;
+mod rabbitmq;
 mod redis;
+mod smtp;
 mod user;
 
 use std::{io::Write, panic::Location, thread};
@@ -55,7 +59,10 @@ pub use pgbouncer::PgBouncer;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres, Replica, Settings, Stop};
 pub use programs::Missing;
+pub use proxy::{HaProxy, Nginx, Proxy};
+pub use rabbitmq::RabbitMq;
 pub use redis::Redis;
+pub use smtp::{Behaviour, Mail, Sink};
 
 /// The PostgreSQL server that all tests of this process share, started at the first call; `None` where the test cannot run.
 ///

@@ -12,6 +12,7 @@ mod problem;
 mod products;
 mod representation;
 mod stats;
+pub mod stream;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use crate::{
     coalesce::Coalescer,
     config::Config,
     domain::{Cursor, Customer, CustomerId, Order, OrderId, Product, ProductId},
+    events::{Events, SharedFeed, Silence},
     metrics::Metrics,
     ops::Health,
     store::{Position, Rows, SharedStore},
@@ -57,6 +59,8 @@ pub struct Parts {
     pub health: Health,
     /// What the process counts.
     pub metrics: Metrics,
+    /// What is told about orders as they happen.
+    pub events: Events,
     /// Whether it matters which copy of the database is read.
     replicated: bool,
     products: Coalescer<ProductId, Product>,
@@ -65,10 +69,17 @@ pub struct Parts {
 }
 
 /// What an application shares with others: other instances, and the rest of its process. The default is one that is alone.
-#[derive(Default)]
 pub struct Shared {
     /// What the process counts.
     pub metrics: Metrics,
+    /// Where events are read.
+    pub feed: SharedFeed,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { metrics: Metrics::default(), feed: Arc::new(Silence) }
+    }
 }
 
 impl std::ops::Deref for App {
@@ -90,6 +101,7 @@ impl App {
             cache: Cache::new(&config.cache),
             keys,
             health: Health::new(Arc::clone(&store)),
+            events: Events::new(config.events.clone(), shared.feed, shared.metrics.clone()),
             metrics: shared.metrics,
             replicated,
             products: Coalescer::new(
@@ -162,6 +174,7 @@ fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Described::openapi())
         .merge(products::routes())
         .merge(orders::routes())
+        .merge(stream::routes())
         .merge(customers::routes())
         .merge(stats::routes())
         .merge(crate::ops::routes())

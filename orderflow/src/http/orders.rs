@@ -115,6 +115,7 @@ async fn place(
             for item in &draft.items {
                 app.cache.invalidate(Tag::Product(item.product_id));
             }
+            app.events.placed();
         }
         placed.map(|placed| (placed, position, app))
     });

@@ -16,6 +16,7 @@ use crate::{
     auth::{self, Keys, NewKey},
     background::Background,
     config::Config,
+    events::{self, Announcer},
     http::{
         self, App, Shared,
         edge::{Connection, Edge},
@@ -80,24 +81,28 @@ pub async fn start(config: Config) -> Result<Running> {
     let config = Arc::new(config);
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let (shared, mut background) = (Shared::default(), Background::default());
+    let shared = Shared { feed: backend.feed(), ..Shared::default() };
+    let mut background = Background::default();
     let store = with_replicas(&backend, &config, &shared, &mut background)?;
     let app = App::new(Arc::clone(&config), store, keys, shared);
+    background.spawn(|stop| app.events.clone().run(stop));
+    background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
 
     let edge = Edge::new(http::router(app.clone()), app.clone());
     let (phase, phases) = watch::channel(Phase::Serving);
     let limits = Limits { connections: config.http.max_connections, head: config.http.idle_timeout };
     let public_served = {
         let edge = edge.clone();
-        listener::serve(public_listener, limits, phases.clone(), move |peer| Connection {
+        listener::serve(public_listener, limits, phases.clone(), move |peer, streaming| Connection {
             edge: edge.clone(),
             peer: peer.ip(),
+            streaming,
         })
     };
     let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: config.http.idle_timeout };
     let ops_router = ops::router(app.clone());
     let ops_served =
-        listener::serve(ops_listener, limits, phases, move |_| TowerToHyperService::new(ops_router.clone()));
+        listener::serve(ops_listener, limits, phases, move |_, _| TowerToHyperService::new(ops_router.clone()));
     let housekeeping = tokio::spawn(async move {
         let mut tick = tokio::time::interval(FORGET_EVERY);
         loop {
@@ -137,11 +142,12 @@ impl Running {
     /// Ends without losing a request that was accepted.
     ///
     /// First the probe for readiness fails and every answer closes its connection, while new connections are still taken: a
-    /// balancer needs a moment to notice. Then the listeners close, and what is under way has the configured time to end.
+    /// balancer needs a moment to notice. Streams of events end at once, so that their clients go elsewhere. Then the listeners close, and what is under way has the configured time to end.
     pub async fn stop(self) {
         let config = &self.app.config.http;
         tracing::info!("draining");
         self.app.health.drain();
+        self.app.events.end_streams();
         let [public, operators] = self.served;
         tokio::time::sleep(config.drain_notice).await;
         let _ = self.phase.send(Phase::Closing);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{SharedStore, StoreError, postgres, sqlite};
-use crate::config::Database;
+use crate::{config::Database, events::SharedFeed};
 
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,14 @@ impl Backend {
             Kind::Sqlite(file) => Self::Sqlite(Arc::new(sqlite::SqliteStore::open(&file, database).await?)),
             Kind::Postgres => Self::Postgres(Arc::new(postgres::PostgresStore::connect(database).await?)),
         })
+    }
+
+    /// What happens to orders, in the order in which it can be read.
+    pub fn feed(&self) -> SharedFeed {
+        match self {
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        }
     }
 
     /// Orders, products and customers in it.

@@ -1,6 +1,8 @@
 //! Orders in PostgreSQL.
 
 mod connect;
+pub mod feed;
+mod listen;
 mod migrate;
 mod position;
 mod read;
@@ -11,6 +13,7 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 
 pub use connect::PostgresStore;
+pub use listen::Line;
 pub(super) use connect::options;
 pub(super) use migrate::migrate;
 pub(super) use position::{POSITION, log_end};

@@ -5,6 +5,7 @@
 //! orders when the power fails.
 
 mod connect;
+mod feed;
 mod migrate;
 mod read;
 mod rows;
