@@ -63,9 +63,6 @@ where
     ended.map_err(|error| if of_database(&error) { error.context(database) } else { error })
 }
 
-/// Ready when a signal has come.
-pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 /// Runs a command that needs a runtime.
 pub(super) fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     runtime()?.block_on(command)

@@ -26,7 +26,8 @@ use crate::{
     },
     jobs, ops, scheduler,
     store::{
-        self, Backend,
+        self, Backend, SharedStore,
+        replicas::Replicated,
         seed::{Plan, SeedError, seed},
     },
 };
@@ -86,8 +87,9 @@ pub async fn start(config: Config) -> Result<Running> {
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
     let shared = Shared { feed: backend.feed(), ..Shared::default() };
-    let app = App::new(Arc::clone(&config), backend.store(), keys, shared);
     let mut background = Background::default();
+    let store = with_replicas(&backend, &config, &shared, &mut background)?;
+    let app = App::new(Arc::clone(&config), store, keys, shared);
     background.spawn(|stop| app.events.clone().run(stop));
     background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
     if config.works_in_process() {
@@ -203,6 +205,20 @@ async fn open(config: &Config) -> Result<(Backend, Option<u64>)> {
         };
     }
     Ok((Backend::connect(database, data_dir).await?, seeded))
+}
+
+/// The store of the service: the database, behind its replicas if it has some.
+fn with_replicas(
+    backend: &Backend,
+    config: &Config,
+    shared: &Shared,
+    background: &mut Background,
+) -> Result<SharedStore> {
+    let (Backend::Postgres(primary), false) = (backend, config.replicas.urls.is_empty()) else {
+        return Ok(backend.store());
+    };
+    let (primary, metrics) = (Arc::clone(primary), shared.metrics.clone());
+    Ok(Arc::new(Replicated::start(primary, &config.database, &config.replicas, metrics, background)?))
 }
 
 /// The configured keys; where there are none and the database is the embedded one, a key of its own.
