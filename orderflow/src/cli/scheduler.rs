@@ -35,11 +35,12 @@ pub(super) fn run(config: Config, options: &Options) -> Result<ExitCode> {
     if options.once {
         return super::serve::block_on(once(config, options.date));
     }
-    super::serve::until_signalled(config, async |config, shutdown| {
-        let begin = async |aside: server::Aside<'_>| {
-            Ok(scheduler::begin(aside.config, aside.backend, aside.metrics, aside.background)?)
+    super::serve::until_told(config, |config, shutdown| {
+        let start = |bench: server::Bench<'_>| {
+            scheduler::begin(bench.config, bench.backend, bench.metrics, bench.background)?;
+            Ok(format!("scheduler  looks every {:?}", bench.config.scheduler.interval))
         };
-        server::work_aside(config, "scheduler", begin, shutdown).await
+        server::work(config, start, shutdown)
     })
 }
 

@@ -22,25 +22,27 @@ pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves until a signal says to end, then drains.
 pub(super) fn serve(config: Config) -> Result<ExitCode> {
-    until_signalled(config, server::run)
+    until_told(config, server::run)
 }
 
-/// Runs until a signal says to end, and then to its end in order. A second signal does not wait for that.
-pub(super) fn until_signalled(
-    config: Config,
-    run: impl AsyncFnOnce(Config, Shutdown) -> Result<()>,
-) -> Result<ExitCode> {
+/// Runs what ends by itself when it is told to, which the first signal does. A second one does not wait for that.
+pub(super) fn until_told<F>(config: Config, run: impl FnOnce(Config, Shutdown) -> F) -> Result<ExitCode>
+where
+    F: Future<Output = Result<()>>,
+{
     raise_open_files();
     let runtime = runtime()?;
     let database = super::database::named(&config.database_shown());
     let ended = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let (shut_down, shutdown) = oneshot::channel::<()>();
-        let shutdown = Box::pin(async {
-            // An error means that nobody can say so any more, which is as good as having said it.
-            let _ = shutdown.await;
-        });
-        let running = run(config, shutdown);
+        let running = run(
+            config,
+            Box::pin(async {
+                // An error means that nobody can say so any more, which is as good as having said it.
+                let _ = shutdown.await;
+            }),
+        );
         let impatience = async {
             signals.next().await;
             let _ = shut_down.send(());
@@ -49,7 +51,7 @@ pub(super) fn until_signalled(
         tokio::select! {
             ended = running => ended.map(|()| ExitCode::SUCCESS),
             () = impatience => {
-                tracing::warn!("a second signal: ending without waiting for open requests");
+                tracing::warn!("a second signal: ending without waiting for what is under way");
                 Ok(ExitCode::FAILURE)
             }
         }

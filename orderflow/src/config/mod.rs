@@ -95,7 +95,7 @@ table::settings! {
         /// own limits along, and nothing is prepared.
         pooler: Pooler = Choice(Pooler::WORDS), "none";
         /// The same database past the pooler, for what needs a connection of its own: migrations, the scheduler's lock, and
-        /// waiting for notifications. Empty, it is `url`. Secret.
+        /// waiting for notifications. Where there is no pooler it may be empty, and is `url`. Secret.
         direct_url: Secret = DatabaseUrl, "";
         /// How many orders an empty embedded database is filled with, and products and customers in proportion; 0 leaves it
         /// empty. A database that is named in `url` is never filled by itself: see `orderflow seed`.

@@ -186,7 +186,7 @@ pub(super) struct Offset;
 
 impl Kind<UtcOffset> for Offset {
     fn allowed(&self) -> String {
-        "a distance from UTC of at most 14:00, such as +02:00 or -03:30".to_owned()
+        "a signed distance to UTC of at most 14 hours, such as +02:00 or -03:30".to_owned()
     }
 
     fn parse(&self, given: &Given) -> Result<UtcOffset, String> {

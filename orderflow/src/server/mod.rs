@@ -1,6 +1,6 @@
 //! The service from its first listener to its last connection: bind, open the store, serve, drain.
 
-mod aside;
+mod beside;
 mod connection;
 mod listener;
 
@@ -13,23 +13,25 @@ use tokio::{
     sync::watch,
 };
 
+pub use beside::{Bench, work};
+
 use crate::{
     auth::{self, Keys, NewKey},
     background::Background,
-    config::{Config, InProcess},
+    config::Config,
+    events::{self, Announcer},
     http::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    ops, scheduler,
+    jobs, ops, scheduler,
     store::{
-        self, Backend,
+        self, Backend, SharedStore,
+        replicas::Replicated,
         seed::{Plan, SeedError, seed},
     },
 };
 use listener::{Limits, Phase, Served};
-
-pub use aside::{Aside, work_aside};
 
 /// Connections to the operators' listener that are open at once.
 const MAX_OPS_CONNECTIONS: usize = 64;
@@ -38,6 +40,8 @@ const MAX_OPS_CONNECTIONS: usize = 64;
 const QUEUE: u32 = 4096;
 /// How long background tasks may take to end, after the last request has.
 const BACKGROUND: Duration = Duration::from_secs(5);
+/// How long mails that a worker has begun may take of that.
+const FINISH: Duration = Duration::from_secs(3);
 /// How often clients that were not seen for a while are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(30);
 
@@ -82,9 +86,14 @@ pub async fn start(config: Config) -> Result<Running> {
     let config = Arc::new(config);
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let app = App::new(Arc::clone(&config), backend.store(), keys, Shared::default());
+    let shared = Shared { feed: backend.feed(), ..Shared::default() };
     let mut background = Background::default();
-    if in_process(&config) {
+    let store = with_replicas(&backend, &config, &shared, &mut background)?;
+    let app = App::new(Arc::clone(&config), store, keys, shared);
+    background.spawn(|stop| app.events.clone().run(stop));
+    background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
+    if config.works_in_process() {
+        jobs::start(&config, backend.jobs(), &app.metrics, &app.wake, FINISH, &mut background)?;
         scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
     }
 
@@ -93,15 +102,13 @@ pub async fn start(config: Config) -> Result<Running> {
     let limits = Limits { connections: config.http.max_connections, head: config.http.idle_timeout };
     let public_served = {
         let edge = edge.clone();
-        listener::serve(public_listener, limits, phases.clone(), move |peer| Connection {
+        listener::serve(public_listener, limits, phases.clone(), move |peer, streaming| Connection {
             edge: edge.clone(),
             peer: peer.ip(),
+            streaming,
         })
     };
-    let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: config.http.idle_timeout };
-    let ops_router = ops::router(app.clone());
-    let ops_served =
-        listener::serve(ops_listener, limits, phases, move |_| TowerToHyperService::new(ops_router.clone()));
+    let ops_served = show_operators(ops_listener, &app, phases);
     let housekeeping = tokio::spawn(async move {
         let mut tick = tokio::time::interval(FORGET_EVERY);
         loop {
@@ -141,11 +148,12 @@ impl Running {
     /// Ends without losing a request that was accepted.
     ///
     /// First the probe for readiness fails and every answer closes its connection, while new connections are still taken: a
-    /// balancer needs a moment to notice. Then the listeners close, and what is under way has the configured time to end.
+    /// balancer needs a moment to notice. Streams of events end at once, so that their clients go elsewhere. Then the listeners close, and what is under way has the configured time to end.
     pub async fn stop(self) {
         let config = &self.app.config.http;
         tracing::info!("draining");
         self.app.health.drain();
+        self.app.events.end_streams();
         let [public, operators] = self.served;
         tokio::time::sleep(config.drain_notice).await;
         let _ = self.phase.send(Phase::Closing);
@@ -160,6 +168,13 @@ impl Running {
         self.app.store.close().await;
         tracing::info!("ended");
     }
+}
+
+/// Serves the operators' routes.
+fn show_operators(listener: TcpListener, app: &App, phases: watch::Receiver<Phase>) -> Served {
+    let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: app.config.http.idle_timeout };
+    let router = ops::router(app.clone());
+    listener::serve(listener, limits, phases, move |_, _| TowerToHyperService::new(router.clone()))
 }
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener> {
@@ -192,13 +207,18 @@ async fn open(config: &Config) -> Result<(Backend, Option<u64>)> {
     Ok((Backend::connect(database, data_dir).await?, seeded))
 }
 
-/// Whether this process also finds and sends notifications.
-fn in_process(config: &Config) -> bool {
-    match config.worker.in_process {
-        InProcess::Auto => config.embedded(),
-        InProcess::On => true,
-        InProcess::Off => false,
-    }
+/// The store of the service: the database, behind its replicas if it has some.
+fn with_replicas(
+    backend: &Backend,
+    config: &Config,
+    shared: &Shared,
+    background: &mut Background,
+) -> Result<SharedStore> {
+    let (Backend::Postgres(primary), false) = (backend, config.replicas.urls.is_empty()) else {
+        return Ok(backend.store());
+    };
+    let (primary, metrics) = (Arc::clone(primary), shared.metrics.clone());
+    Ok(Arc::new(Replicated::start(primary, &config.database, &config.replicas, metrics, background)?))
 }
 
 /// The configured keys; where there are none and the database is the embedded one, a key of its own.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{SharedStore, StoreError, postgres, sqlite};
-use crate::{config::Database, scheduler::SharedSchedule};
+use crate::{config::Database, events::SharedFeed, jobs::SharedJobs, scheduler::SharedSchedule};
 
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,14 @@ impl Backend {
         })
     }
 
+    /// What happens to orders, in the order in which it can be read.
+    pub fn feed(&self) -> SharedFeed {
+        match self {
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        }
+    }
+
     /// Orders, products and customers in it.
     pub fn store(&self) -> SharedStore {
         match self {
@@ -96,6 +104,14 @@ impl Backend {
             (Self::Postgres(store), Kind::Postgres) => Arc::new(postgres::Schedule::new(store.clone(), database)?),
             _ => return Err(ConnectError::Scheme),
         })
+    }
+
+    /// Notifications in it.
+    pub fn jobs(&self) -> SharedJobs {
+        match self {
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        }
     }
 }
 

@@ -25,7 +25,7 @@ fn an_unknown_setting_is_told_with_the_one_that_was_meant() {
         ("cache.weight", "the settings of cache are enabled, max_bytes, ttl, stats_ttl, redis_entries, redis_ttl"),
         (
             "telemetry.endpoint",
-            "the sections are http, ops, database, cache, auth, log; `orderflow config` lists every setting",
+            "the sections are http, ops, database, replicas, redis, cache, queue, worker, mail, scheduler, events, auth, log; `orderflow config` lists every setting",
         ),
     ] {
         let Problems(problems) = Config::load(&set(&[(key, "1")])).unwrap_err();

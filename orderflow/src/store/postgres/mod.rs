@@ -1,7 +1,11 @@
 //! Orders in PostgreSQL.
 
 mod connect;
+pub mod feed;
+mod jobs;
+mod listen;
 mod migrate;
+mod position;
 mod read;
 mod rows;
 mod schedule;
@@ -12,7 +16,10 @@ use sqlx::PgConnection;
 
 pub use connect::PostgresStore;
 pub(super) use connect::options;
+pub use jobs::JOB_STATEMENTS;
+pub use listen::Line;
 pub(super) use migrate::migrate;
+pub(super) use position::{POSITION, log_end};
 pub use read::STATEMENTS;
 pub use schedule::SCHEDULE;
 pub(super) use schedule::Schedule;

@@ -5,6 +5,8 @@
 //! orders when the power fails.
 
 mod connect;
+mod feed;
+mod jobs;
 mod migrate;
 mod read;
 mod rows;
@@ -16,6 +18,7 @@ use sqlx::SqliteConnection;
 
 pub use connect::SqliteStore;
 pub(super) use connect::{file, options};
+pub use jobs::JOB_STATEMENTS;
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
 pub use schedule::SCHEDULE;
