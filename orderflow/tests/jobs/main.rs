@@ -1,8 +1,10 @@
 //! From a placed order to a mail that was sent: the store of notifications on both databases, and the workers on it.
 
 mod conformance;
+mod crashing;
 mod plans;
 mod races;
+mod schedules;
 mod stage;
 mod worker;
 mod working;
