@@ -44,28 +44,25 @@ async fn in_the_middle(url: &str) -> (Stage, Process) {
 async fn afterwards(stage: &Stage, process: Process) {
     stage.all_sent_once().await;
     process.until_connected().await;
-    stage.table.add(1_201..=1_210);
+    let last = stage.table.len();
+    stage.table.add(last + 1..=last + 10);
     stage.all_sent_once().await;
     process.stop().await;
 }
 
+// In one test, since a server that is killed within moments of declaring a queue may have forgotten where the queue is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_stops_comes_back_to_what_waits() {
+async fn a_broker_that_stops_or_crashes_comes_back_with_what_it_confirmed() {
     let Some(server) = Breakable::take().await else { return };
     let (stage, process) = in_the_middle(&server.server().url()).await;
     server.now(RabbitMq::stop).await;
-    stage.table.add(1_001..=1_200);
+    stage.table.add(1_001..=2_000);
     until("it is noticed", async || !process.broker.is_connected()).await;
     server.now(RabbitMq::start).await;
-    afterwards(&stage, process).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_crashes_has_what_it_confirmed() {
-    let Some(server) = Breakable::take().await else { return };
-    let (stage, process) = in_the_middle(&server.server().url()).await;
+    stage.until_sent(1_100).await;
     server.now(RabbitMq::kill).await;
-    stage.table.add(1_001..=1_200);
+    stage.table.add(2_001..=2_200);
+    until("it is noticed", async || !process.broker.is_connected()).await;
     server.now(RabbitMq::start).await;
     afterwards(&stage, process).await;
 }

@@ -9,9 +9,7 @@ use std::{
 use async_trait::async_trait;
 use orderflow::{
     domain::{CustomerId, Timestamp},
-    jobs::{
-        Backlog, Claim, Claimed, DeadLetter, JobStore, Kind, NotificationId, Outcome, Settled,
-    },
+    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, Kind, NotificationId, Outcome, Settled},
     store::Result,
 };
 use tokio::time::Instant;
