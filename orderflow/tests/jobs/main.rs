@@ -4,6 +4,8 @@ mod conformance;
 mod plans;
 mod races;
 mod stage;
+mod worker;
+mod working;
 
 /// Makes a test of each case for each database. A case is an async function of a [`Stage`](stage::Stage).
 macro_rules! on_both_stores {
