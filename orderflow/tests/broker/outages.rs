@@ -10,10 +10,10 @@ use crate::stage::{Process, Stage, Worker, shared, until};
 /// A server that is broken by one test at a time. Each leaves it in order.
 static BREAKABLE: LazyLock<Mutex<Option<Option<RabbitMq>>>> = LazyLock::new(Mutex::default);
 
-struct Breakable(MutexGuard<'static, Option<Option<RabbitMq>>>);
+pub(crate) struct Breakable(MutexGuard<'static, Option<Option<RabbitMq>>>);
 
 impl Breakable {
-    async fn take() -> Option<Self> {
+    pub(crate) async fn take() -> Option<Self> {
         let mut guard = BREAKABLE.lock().await;
         if guard.is_none() {
             *guard = Some(tokio::task::spawn_blocking(|| needs(RabbitMq::own())).await.unwrap());
@@ -21,12 +21,12 @@ impl Breakable {
         guard.as_ref().is_some_and(Option::is_some).then_some(Self(guard))
     }
 
-    fn server(&self) -> RabbitMq {
+    pub(crate) fn server(&self) -> RabbitMq {
         self.0.clone().flatten().expect("it was there when this was made")
     }
 
     /// Does something to the server that takes its time.
-    async fn now(&self, what: fn(&RabbitMq) -> anyhow::Result<()>) {
+    pub(crate) async fn now(&self, what: fn(&RabbitMq) -> anyhow::Result<()>) {
         let server = self.server();
         tokio::task::spawn_blocking(move || what(&server)).await.unwrap().unwrap();
     }

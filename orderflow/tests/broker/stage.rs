@@ -29,7 +29,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::table::Table;
 
 /// Far more than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How many notifications a process sends at once.
 const CONCURRENCY: usize = 10;
 
