@@ -81,6 +81,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
     let shared = Shared { feed: backend.feed(), ..Shared::default() };
+    backend.count_in(&shared.metrics);
     let app = App::new(Arc::clone(&config), backend.store(), keys, shared);
     let mut background = Background::default();
     background.spawn(|stop| app.events.clone().run(stop));
