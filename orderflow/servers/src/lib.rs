@@ -1,5 +1,10 @@
 //! Real servers for tests and measurements: found among the installed programs, started on a free port of 127.0.0.1 in a
-//! directory of their own, gone afterwards. So far PostgreSQL, 13 or newer. Unix only.
+//! directory of their own, gone afterwards. Unix only.
+//!
+//! [`Postgres`] is PostgreSQL, 13 or newer, with a [`Replica`] beside it and a [`PgBouncer`] before it where a test wants
+//! them; [`Redis`] is a cache, [`RabbitMq`] a broker; [`Nginx`] and [`HaProxy`] run the configuration that they are given.
+//! Each can be stopped, started again on its port, and paused. A [`Link`] in front of any server is a network that is slow,
+//! silent or broken; a [`Sink`], in this process, is a mail server with its faults.
 //!
 //! ```no_run
 //! # fn migrate(_: &str) {}
@@ -14,7 +19,8 @@
 //! ```
 //!
 //! [`postgres`] starts one server for all tests of a process, at the first call; a test has a [`Database`] of its own in it.
-//! A test that stops or pauses a server takes one of its own: `needs(Postgres::own(&Settings::default()))`.
+//! A test that stops or pauses a server takes one of its own: `needs(Postgres::own(&Settings::default()))`. So it is with
+//! other servers: `needs(Redis::shared())`, `needs(Redis::own())`.
 //!
 //! To try something by hand, `cargo run -p orderflow-servers` prints the address of a database to throw away and keeps it
 //! until Ctrl-C.
@@ -32,18 +38,31 @@
 mod bounded;
 mod freeze;
 mod keeper;
+mod link;
+mod pgbouncer;
 mod ports;
 mod postgres;
+mod process;
 mod programs;
+mod proxy;
+mod rabbitmq;
+mod redis;
+mod smtp;
 mod user;
 
 use std::{io::Write, panic::Location, thread};
 
 use anyhow::Result;
 
+pub use link::Link;
+pub use pgbouncer::PgBouncer;
 pub use ports::free_port;
-pub use postgres::{Database, Postgres, Settings, Stop};
+pub use postgres::{Database, Postgres, Replica, Settings, Stop};
 pub use programs::Missing;
+pub use proxy::{HaProxy, Nginx, Proxy};
+pub use rabbitmq::RabbitMq;
+pub use redis::Redis;
+pub use smtp::{Behaviour, Mail, Sink};
 
 /// The PostgreSQL server that all tests of this process share, started at the first call; `None` where the test cannot run.
 ///

@@ -26,7 +26,7 @@ struct Part {
     elsewhere: &'static str,
 }
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 10] = [
     Part {
         name: "C linker",
         programs: &["cc", "gcc", "clang", "link.exe"],
@@ -80,10 +80,66 @@ const PARTS: [Part; 5] = [
         debian: "postgresql",
         elsewhere: "Fedora: dnf install postgresql-server postgresql-contrib. macOS: brew install postgresql@17",
     },
+    Part {
+        name: "PgBouncer",
+        programs: &["pgbouncer"],
+        places: &SERVERS,
+        purpose: "testing OrderFlow behind a pool that its instances share",
+        learners: false,
+        debian: "pgbouncer",
+        elsewhere: "Fedora: dnf install pgbouncer. macOS: brew install pgbouncer",
+    },
+    Part {
+        name: "Redis",
+        programs: &["redis-server"],
+        places: &SERVERS,
+        purpose: "testing OrderFlow's shared cache and its outages",
+        learners: false,
+        debian: "redis-server",
+        elsewhere: "Fedora: dnf install redis. macOS: brew install redis",
+    },
+    Part {
+        name: "RabbitMQ",
+        programs: &["rabbitmq-server"],
+        places: &[
+            "/usr/lib/rabbitmq/bin",
+            "/usr/sbin",
+            "/opt/homebrew/opt/rabbitmq/sbin",
+            "/usr/local/opt/rabbitmq/sbin",
+        ],
+        purpose: "testing OrderFlow's queues and their outages",
+        learners: false,
+        debian: "rabbitmq-server",
+        elsewhere: "Fedora: dnf install rabbitmq-server. macOS: brew install rabbitmq",
+    },
+    Part {
+        name: "nginx",
+        programs: &["nginx"],
+        places: &SERVERS,
+        purpose: "testing OrderFlow behind a proxy",
+        learners: false,
+        debian: "nginx",
+        elsewhere: "Fedora: dnf install nginx. macOS: brew install nginx",
+    },
+    Part {
+        name: "HAProxy",
+        programs: &["haproxy"],
+        places: &SERVERS,
+        purpose: "testing OrderFlow behind a load balancer",
+        learners: false,
+        debian: "haproxy",
+        elsewhere: "Fedora: dnf install haproxy. macOS: brew install haproxy",
+    },
 ];
 
-/// Debian creates and starts a database cluster when it installs a server, unless this file says otherwise.
+/// Where servers are that a user's PATH may lack: Debian's place, and Homebrew's on both kinds of Mac.
+const SERVERS: [&str; 5] =
+    ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/sbin", "/opt/homebrew/bin"];
+
+/// Debian creates a database cluster when it installs PostgreSQL, unless this file says otherwise.
 const CLUSTERS: &str = "/etc/postgresql-common/createcluster.conf";
+/// Debian starts a server when it installs one, unless this program forbids it.
+const SERVICES: &str = "/usr/sbin/policy-rc.d";
 
 fn found(part: &Part) -> Option<PathBuf> {
     let on_path = part.programs.iter().find_map(|program| find_program(program));
@@ -175,8 +231,9 @@ pub(crate) fn provide() -> Result<()> {
     let mut update = Command::new("apt-get");
     super::start::foreground(update.args(["update", "-qq"]))?;
     if names.contains(&"postgresql") {
-        without_clusters()?;
+        unless_decided(CLUSTERS, "create_main_cluster = false\n")?;
     }
+    let _forbidden = Forbidden::services()?;
     let mut install = Command::new("apt-get");
     install
         .args(["install", "-y", "-qq", "--no-install-recommends"])
@@ -186,15 +243,42 @@ pub(crate) fn provide() -> Result<()> {
     Ok(())
 }
 
-/// Has Debian install PostgreSQL's programs and no more: tests start servers of their own. Where the file exists already,
-/// somebody has decided otherwise.
-fn without_clusters() -> Result<()> {
-    let file = Path::new(CLUSTERS);
-    if file.exists() {
-        return Ok(());
+/// Keeps Debian from starting what it installs, until this is dropped: tests start servers of their own, and one of the
+/// system's would keep running beside them.
+struct Forbidden {
+    ours: bool,
+}
+
+impl Forbidden {
+    fn services() -> Result<Self> {
+        // 101 is the answer "not allowed".
+        let this = Self { ours: unless_decided(SERVICES, "#!/bin/sh\nexit 101\n")? };
+        if this.ours {
+            super::start::foreground(Command::new("chmod").args(["755", SERVICES]))?;
+        }
+        Ok(this)
     }
-    file.parent().map_or(Ok(()), fs::create_dir_all).with_context(|| format!("the directory of {CLUSTERS}"))?;
-    fs::write(file, "create_main_cluster = false\n").with_context(|| format!("{CLUSTERS} cannot be written"))
+}
+
+impl Drop for Forbidden {
+    fn drop(&mut self) {
+        if self.ours
+            && let Err(error) = fs::remove_file(SERVICES)
+        {
+            println!("{SERVICES}, which keeps services from being started, cannot be removed: {error}");
+        }
+    }
+}
+
+/// Writes one of the system's files; whether it did. Where the file exists already, somebody has decided otherwise.
+fn unless_decided(path: &str, content: &str) -> Result<bool> {
+    let file = Path::new(path);
+    if file.exists() {
+        return Ok(false);
+    }
+    file.parent().map_or(Ok(()), fs::create_dir_all).with_context(|| format!("the directory of {path}"))?;
+    fs::write(file, content).with_context(|| format!("{path} cannot be written"))?;
+    Ok(true)
 }
 
 #[cfg(unix)]
@@ -210,6 +294,16 @@ fn is_root() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_the_system_that_is_there_stays_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("new/policy");
+        let path = file.to_str().unwrap();
+        assert!(unless_decided(path, "ours").unwrap());
+        assert!(!unless_decided(path, "ours again").unwrap());
+        assert_eq!(fs::read_to_string(file).unwrap(), "ours");
+    }
 
     #[test]
     fn the_newest_version_outside_the_path_is_found_first() {

@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::{Postgres, USER};
 use crate::bounded;
@@ -46,28 +46,30 @@ impl Postgres {
     }
 
     pub(crate) fn psql_in(&self, database: &str, sql: &str) -> Result<String> {
-        let mut psql =
-            self.client("psql", &["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d", database])?;
+        self.server.process.answers()?;
+        self.psql_by(self.port(), database, sql)
+    }
+
+    /// The same by way of another port that leads here.
+    pub(crate) fn psql_by(&self, port: u16, database: &str, sql: &str) -> Result<String> {
+        let arguments = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d", database];
+        let mut psql = self.client("psql", port, &arguments)?;
         let output = bounded::output(&mut psql, sql, SQL)?;
         Ok(output.trim_end().to_owned())
     }
 
     pub(crate) fn pgbench_in(&self, database: &str, arguments: &[&str]) -> Result<String> {
-        let mut pgbench = self.client("pgbench", arguments)?;
+        self.server.process.answers()?;
+        let mut pgbench = self.client("pgbench", self.port(), arguments)?;
         bounded::output(pgbench.arg(database), "", BENCH)
     }
 
-    fn client(&self, program: &str, arguments: &[&str]) -> Result<Command> {
-        {
-            let keeper = self.server.keeper();
-            ensure!(keeper.server().is_some(), "the server is stopped");
-            ensure!(!keeper.frozen(), "the server is paused, so {program} would wait in vain");
-        }
+    fn client(&self, program: &str, port: u16, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(self.server.programs.program(program)?);
         bounded::without_postgres_variables(&mut command);
         // The password by the environment, which only the same user can read; arguments are everybody's.
         command.env("PGPASSWORD", &self.server.password).env("PGCONNECT_TIMEOUT", "30").env("LC_ALL", "C");
-        command.args(["-h", "127.0.0.1", "-p", &self.port().to_string(), "-U", USER]).args(arguments);
+        command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", USER]).args(arguments);
         Ok(command)
     }
 }
