@@ -1,10 +1,6 @@
 //! Many who place orders at two instances, and many who listen, are cut off, and come back to either.
 
-use std::{
-    collections::BTreeSet,
-    net::SocketAddr,
-    time::Duration,
-};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use tokio::{task::JoinSet, time::timeout};
 

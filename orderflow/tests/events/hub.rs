@@ -165,7 +165,10 @@ async fn whoever_does_not_follow_is_dropped_and_the_others_go_on() {
     stage.numbers.place(500);
     assert_eq!(hear(&mut quick, 500).await, (1..=500).collect::<Vec<_>>());
     let farewell = next(&mut slow).await.unwrap();
-    assert!(farewell.starts_with(": ") && farewell.contains("\nretry: ") && numbers(&farewell).is_empty(), "{farewell}");
+    assert!(
+        farewell.starts_with(": ") && farewell.contains("\nretry: ") && numbers(&farewell).is_empty(),
+        "{farewell}"
+    );
     assert_eq!(next(&mut slow).await, None);
     stage.says("event_streams_dropped_total{reason=\"lagged\"} 1");
     // One whose connection takes nothing is not even told: it is found out when that ends.

@@ -23,7 +23,8 @@ async fn as_many_stuck_lists_as_may_be_leave_single_reads_writes_and_probes_unto
     stage.store.holds(255).await;
     let last = stage.start_get("/api/customers");
     stage.store.holds(256).await;
-    for (at, target) in ["/api/orders", "/api/customers?limit=1", "/api/products", "/api/stats"].into_iter().enumerate() {
+    for (at, target) in ["/api/orders", "/api/customers?limit=1", "/api/products", "/api/stats"].into_iter().enumerate()
+    {
         refused(&stage, target).await;
         assert_eq!(counted(&stage, "lists"), at as u64 + 1);
     }

@@ -191,7 +191,12 @@ impl Stage {
         });
         let keys = Keys::from_config(&config.auth);
         let app = App::new(config, Arc::clone(&watched) as SharedStore, keys, Shared::default());
-        Self { store: watched, metrics: app.metrics.clone(), edge: Edge::new(router(app.clone()), app), _dir: Arc::new(dir) }
+        Self {
+            store: watched,
+            metrics: app.metrics.clone(),
+            edge: Edge::new(router(app.clone()), app),
+            _dir: Arc::new(dir),
+        }
     }
 
     pub(crate) async fn new() -> Self {

@@ -7,7 +7,10 @@
 use async_trait::async_trait;
 use sqlx::{Row, postgres::PgRow, query};
 
-use super::{Lease, PostgresStore, rows::{fetch, moment}};
+use super::{
+    Lease, PostgresStore,
+    rows::{fetch, moment},
+};
 use crate::{
     events::{Batch, Cursor, Event, Feed, OrderPlaced},
     store::{Result, StoreError, decode::valid},

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use sqlx::PgConnection;
 
 pub use connect::PostgresStore;
-pub use listen::Line;
 pub(super) use connect::options;
+pub use listen::Line;
 pub(super) use migrate::migrate;
 pub(super) use position::{POSITION, log_end};
 pub use read::STATEMENTS;
