@@ -85,7 +85,7 @@ impl PostgresStore {
     }
 
     /// How far the log of the server has come: what was committed before lies before it.
-    pub(in crate::store) async fn position(&self) -> Result<Position> {
+    pub(in crate::store) async fn log_position(&self) -> Result<Position> {
         self.read(position::position).await
     }
 
