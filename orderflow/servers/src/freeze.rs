@@ -38,18 +38,28 @@ pub(crate) fn family(root: Pid) -> Result<Vec<Pid>> {
 /// Keeps processes from running, and returns when none of them does: one that is creating a child finishes that first, so
 /// look for children again. One that has ended meanwhile is as good as stopped.
 pub(crate) fn stop(targets: &[Pid]) -> Result<()> {
+    signal(targets, Signal::STOP, "TtZX")
+}
+
+/// Ends processes, and returns when all have ended.
+pub(crate) fn kill(targets: &[Pid]) -> Result<()> {
+    signal(targets, Signal::KILL, "ZX")
+}
+
+/// Sends a signal and waits until each process is gone or in one of the `reached` states.
+fn signal(targets: &[Pid], signal: Signal, reached: &str) -> Result<()> {
     for target in targets {
-        match kill_process(*target, Signal::STOP) {
+        match kill_process(*target, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
-            Err(error) => return Err(error).context("a server's process cannot be paused"),
+            Err(error) => return Err(error).context("a server's process cannot be sent a signal"),
         }
     }
     let deadline = Instant::now() + DELIVERED;
     let runs = |process: &Process| {
-        Pid::from_raw(process.id).is_some_and(|id| targets.contains(&id)) && !"TtZX".contains(process.state)
+        Pid::from_raw(process.id).is_some_and(|id| targets.contains(&id)) && !reached.contains(process.state)
     };
     while processes()?.iter().any(runs) {
-        ensure!(Instant::now() < deadline, "a server's processes did not stop within {DELIVERED:?}");
+        ensure!(Instant::now() < deadline, "a server's processes heeded no {signal:?} within {DELIVERED:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())

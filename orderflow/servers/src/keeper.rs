@@ -75,7 +75,12 @@ impl Keeper {
 
     /// Writes a file into the directory, readable by the server's user only, without showing it to the process list.
     pub(crate) fn write(&mut self, name: &str, content: &str) -> Result<()> {
-        let line = format!("printf %s {} >\"$dir/\"{}", quoted(content)?, quoted(name)?);
+        // A request is one line, so a text of several is put together by the shell.
+        let (before, last) = content.rsplit_once('\n').map_or((None, content), |(before, last)| (Some(before), last));
+        let lines: Vec<_> =
+            before.into_iter().flat_map(|before| before.split('\n')).map(quoted).collect::<Result<_>>()?;
+        let lines: String = lines.iter().map(|line| format!("printf '%s\\n' {line}; ")).collect();
+        let line = format!("{{ {lines}printf %s {}; }} >\"$dir/\"{}", quoted(last)?, quoted(name)?);
         let (written, _) = self.request(&line, SOON)?;
         ensure!(written, "{} cannot be written", self.dir.join(name).display());
         Ok(())
@@ -135,6 +140,22 @@ impl Keeper {
                 "the server did not end within {within:?}; its log ends:\n{}",
                 self.log_tail()
             );
+        }
+        Ok(())
+    }
+
+    /// Ends the server and all its children by SIGKILL, and waits until they have ended.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        if self.server.is_none() {
+            return Ok(());
+        }
+        // Those that do not run make no more children, which would outlive the others.
+        self.freeze()?;
+        freeze::kill(&std::mem::take(&mut self.frozen))?;
+        self.note_frozen()?;
+        let deadline = Instant::now() + SOON;
+        while self.alive()? {
+            ensure!(Instant::now() < deadline, "the server was killed and has not ended within {SOON:?}");
         }
         Ok(())
     }
@@ -249,6 +270,15 @@ mod tests {
             assert_eq!(String::from_utf8(echoed.stdout).unwrap(), word);
         }
         assert!(quoted("two\nlines").is_err());
+    }
+
+    #[test]
+    fn a_file_has_the_lines_that_it_is_given() {
+        let mut keeper = Keeper::new(None, "TERM").unwrap();
+        for text in ["", "it's one", "two\n% lines\\n", "\n\nand one more\n"] {
+            keeper.write("text", text).unwrap();
+            assert_eq!(std::fs::read_to_string(keeper.dir().join("text")).unwrap(), text);
+        }
     }
 
     #[test]

@@ -32,18 +32,23 @@
 mod bounded;
 mod freeze;
 mod keeper;
+mod link;
 mod ports;
 mod postgres;
+mod process;
 mod programs;
+mod redis;
 mod user;
 
 use std::{io::Write, panic::Location, thread};
 
 use anyhow::Result;
 
+pub use link::Link;
 pub use ports::free_port;
-pub use postgres::{Database, Postgres, Settings, Stop};
+pub use postgres::{Database, Postgres, Replica, Settings, Stop};
 pub use programs::Missing;
+pub use redis::Redis;
 
 /// The PostgreSQL server that all tests of this process share, started at the first call; `None` where the test cannot run.
 ///

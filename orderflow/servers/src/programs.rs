@@ -39,6 +39,19 @@ pub(crate) fn together(programs: &[&str], places: &[PathBuf]) -> Option<PathBuf>
     })
 }
 
+/// The directories that servers are in and that a user's PATH may lack: Debian's, and Homebrew's on both kinds of Mac.
+const SERVERS: [&str; 6] =
+    ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/sbin", "/opt/homebrew/bin"];
+
+/// A server's program, which Debian has in `package`.
+pub(crate) fn server(program: &str, package: &str) -> Result<PathBuf, Missing> {
+    let found = places(&SERVERS).into_iter().map(|place| place.join(program)).find(|path| path.is_file());
+    found.ok_or_else(|| Missing {
+        program: program.to_owned(),
+        how: format!("On Debian, apt-get install {package}; elsewhere, install it so that PATH leads to it."),
+    })
+}
+
 fn expanded(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else { return vec![PathBuf::from(pattern)] };
     // The star stands for a part of one name: `/opt/x@*/bin` is the directory /opt, `x@`, and what follows.
@@ -75,6 +88,12 @@ mod tests {
         let names: Vec<_> = found.iter().map(|path| path.strip_prefix(root.path()).unwrap()).collect();
         assert_eq!(names, ["pg@15/bin", "pg@9.10/bin", "pg@9.6/bin"].map(Path::new));
         assert!(expanded("/no/such/*/bin").is_empty());
+    }
+
+    #[test]
+    fn a_missing_server_is_named_with_its_package() {
+        let said = server("no-such-serverd", "no-such-package").unwrap_err().to_string();
+        assert!(said.contains("no-such-serverd was") && said.contains("apt-get install no-such-package"), "{said}");
     }
 
     #[test]

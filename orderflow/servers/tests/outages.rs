@@ -77,6 +77,22 @@ fn a_paused_server_hangs_and_goes_on() {
     assert!(worker.join().unwrap().is_err());
 }
 
+#[test]
+fn a_server_that_is_killed_comes_back_with_what_it_had_written() {
+    let Some(postgres) = own() else { return };
+    let database = postgres.database().unwrap();
+    database.psql("CREATE TABLE orders AS SELECT 7 AS id").unwrap();
+    let port = postgres.port();
+    postgres.pause().unwrap();
+    for _ in 0..2 {
+        postgres.kill().unwrap();
+        assert_eq!(postgres.pid(), None);
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err(), "it still listens");
+    }
+    postgres.start().unwrap();
+    assert_eq!(database.psql("SELECT id FROM orders").unwrap(), "7");
+}
+
 fn busy(postgres: &Postgres) -> bool {
     postgres.psql("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO%'").unwrap() == "1"
 }

@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 
 use super::{Postgres, USER};
 use crate::bounded;
@@ -58,11 +58,7 @@ impl Postgres {
     }
 
     fn client(&self, program: &str, arguments: &[&str]) -> Result<Command> {
-        {
-            let keeper = self.server.keeper();
-            ensure!(keeper.server().is_some(), "the server is stopped");
-            ensure!(!keeper.frozen(), "the server is paused, so {program} would wait in vain");
-        }
+        self.server.process.answers()?;
         let mut command = Command::new(self.server.programs.program(program)?);
         bounded::without_postgres_variables(&mut command);
         // The password by the environment, which only the same user can read; arguments are everybody's.

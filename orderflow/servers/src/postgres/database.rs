@@ -86,12 +86,8 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let usable = {
-            let keeper = self.server.server.keeper();
-            keeper.server().is_some() && !keeper.frozen()
-        };
         // Of a server that is stopped or paused it goes with the server's directory.
-        if usable
+        if self.server.server.process.answers().is_ok()
             && let Err(error) = self.server.psql(&format!("DROP DATABASE {} WITH (FORCE)", self.name))
             && !thread::panicking()
         {
