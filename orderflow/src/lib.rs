@@ -16,6 +16,7 @@ pub mod log;
 pub mod mail;
 pub mod metrics;
 pub mod ops;
+pub mod redis;
 pub mod resilience;
 pub mod server;
 pub mod store;
