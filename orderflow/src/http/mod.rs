@@ -35,6 +35,7 @@ use crate::{
     domain::{Cursor, Customer, CustomerId, Order, OrderId, Product, ProductId},
     metrics::Metrics,
     ops::Health,
+    redis::Redis,
     store::{Rows, SharedStore},
 };
 
@@ -48,7 +49,7 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// Where orders are kept.
     pub store: SharedStore,
-    /// What is kept in memory.
+    /// What is kept of answers.
     pub cache: Cache,
     /// Who may write.
     pub keys: Keys,
@@ -56,6 +57,8 @@ pub struct Parts {
     pub health: Health,
     /// What the process counts.
     pub metrics: Metrics,
+    /// What it shares with other instances, where it does.
+    pub redis: Option<Redis>,
     products: Coalescer<ProductId, Product>,
     orders: Coalescer<OrderId, Order>,
     customers: Coalescer<CustomerId, Customer>,
@@ -66,6 +69,8 @@ pub struct Parts {
 pub struct Shared {
     /// What the process counts.
     pub metrics: Metrics,
+    /// A Redis server.
+    pub redis: Option<Redis>,
 }
 
 impl std::ops::Deref for App {
@@ -82,10 +87,11 @@ impl App {
         let together = config.database.coalesce_reads;
         let (products, orders, customers) = (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
         Self(Arc::new(Parts {
-            cache: Cache::new(&config.cache),
+            cache: Cache::new(&config.cache, shared.redis.clone(), &shared.metrics),
             keys,
-            health: Health::new(Arc::clone(&store)),
+            health: Health::new(Arc::clone(&store), shared.redis.clone()),
             metrics: shared.metrics,
+            redis: shared.redis,
             products: Coalescer::new(
                 together,
                 |product: &Product| product.id,

@@ -102,9 +102,7 @@ async fn place(
         let placed = app.store.place_order(&draft, key.as_ref().map(|key| (key, Fingerprint::of(&draft)))).await;
         // Unless the order was refused it may stand, even if nobody was told so or an earlier request had placed it.
         if !matches!(placed, Err(StoreError::Refused(_))) {
-            for item in &draft.items {
-                app.cache.invalidate(Tag::Product(item.product_id));
-            }
+            app.cache.invalidate(draft.items.iter().map(|item| Tag::Product(item.product_id))).await;
         }
         placed
     });

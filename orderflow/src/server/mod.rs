@@ -20,7 +20,9 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
+    metrics::Metrics,
     ops,
+    redis::Redis,
     store::{
         self, Backend,
         seed::{Plan, SeedError, seed},
@@ -79,8 +81,14 @@ pub async fn start(config: Config) -> Result<Running> {
     let config = Arc::new(config);
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let app = App::new(Arc::clone(&config), backend.store(), keys, Shared::default());
-    let background = Background::default();
+    let metrics = Metrics::default();
+    let redis = Redis::connect(&config.redis, metrics.clone());
+    let app = App::new(Arc::clone(&config), backend.store(), keys, Shared { metrics, redis });
+    let mut background = Background::default();
+    background.spawn(|stop| {
+        let app = app.clone();
+        async move { app.cache.follow(stop).await }
+    });
 
     let edge = Edge::new(http::router(app.clone()), app.clone());
     let (phase, phases) = watch::channel(Phase::Serving);
