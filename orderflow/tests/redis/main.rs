@@ -4,8 +4,11 @@
 #[expect(dead_code, reason = "it is made for more than these tests")]
 mod client;
 
+mod leases;
+mod node;
 mod outages;
 mod rates;
 mod shop;
+mod story;
 mod together;
 mod waiting;
