@@ -45,12 +45,13 @@ async fn who_loads_and_finds_nothing_or_goes_away_lets_others_load() {
     let (one, other) =
         (Arc::new(Node::start(&redis.url(), &settings).await), Node::start(&redis.url(), &settings).await);
     let source = Arc::new(Source::gated());
-    let released = async || {
-        until("the slot is free", async || redis.command(&["EXISTS", "released:cache:0"]).unwrap() == "0").await;
+    let released = async |times| {
+        until("it was released", async || one.count("release", "ok") == times).await;
+        assert_eq!(redis.command(&["EXISTS", "released:cache:0"]).unwrap(), "0");
     };
     source.let_end(1);
     assert_eq!(one.get(&source, 99).await, None);
-    released().await;
+    released(1).await;
     // A caller who goes away while it loads.
     let asked = tokio::spawn({
         let (one, source) = (Arc::clone(&one), Arc::clone(&source));
@@ -60,7 +61,7 @@ async fn who_loads_and_finds_nothing_or_goes_away_lets_others_load() {
     assert_eq!(redis.command(&["EXISTS", "released:cache:0"]).unwrap(), "1");
     asked.abort();
     assert!(asked.await.unwrap_err().is_cancelled());
-    released().await;
+    released(2).await;
     source.let_end(1);
     assert_eq!(other.get(&source, 5).await, Some(0));
 }
@@ -83,7 +84,7 @@ async fn nobody_waits_for_ever_for_somebody_elses_load() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_load_that_a_change_has_overtaken_is_kept_nowhere() {
     let Some(redis) = needs(Redis::shared()) else { return };
-    let settings = [("redis.prefix", "overtaken")];
+    let settings = [("redis.prefix", "overtaken"), ("cache.redis_entries", "1")];
     let (one, other) = (Node::start(&redis.url(), &settings).await, Node::start(&redis.url(), &settings).await);
     let source = Source::gated();
     let change = async {
@@ -94,6 +95,7 @@ async fn a_load_that_a_change_has_overtaken_is_kept_nowhere() {
     let (overtaken, ()) = tokio::join!(one.get(&source, 1), change);
     assert_eq!(overtaken, Some(0), "it was true when it was asked for");
     until("it was refused", async || one.count("store", "ok") == 1).await;
+    assert_eq!(redis.command(&["EXISTS", "overtaken:cache:0"]).unwrap(), "0");
     source.let_end(10);
     assert_eq!(other.get(&source, 1).await, Some(1));
     until("the first is told", async || one.get(&source, 1).await == Some(1)).await;
@@ -119,7 +121,8 @@ async fn answers_that_share_a_slot_are_told_apart_and_large_ones_take_none() {
     source.padding = 100_000;
     let stored = one.count("store", "ok");
     assert_eq!(one.get(&source, 50).await, Some(0));
-    until("the slot is free", async || redis.command(&["EXISTS", "slot:cache:0"]).unwrap() == "0").await;
+    until("the slot is free", async || one.count("release", "ok") == 1).await;
+    assert_eq!(redis.command(&["EXISTS", "slot:cache:0"]).unwrap(), "0");
     assert_eq!(one.count("store", "ok"), stored);
     assert_eq!(one.get(&source, 50).await, Some(0));
     assert_eq!(source.loads(), 10 + 9 + 1, "memory has the large one, Redis had the latest of the others");
