@@ -17,7 +17,7 @@ fn counted(stage: &Stage, group: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_many_stuck_lists_as_may_be_leave_single_reads_writes_and_probes_untouched() {
-    let stage = Stage::new().await;
+    let stage = Stage::with(&[("http.max_lists_in_flight", "256")]).await;
     stage.store.hold();
     let stuck: Vec<_> = (0..255).map(|page| stage.start_get(format!("/api/orders?page={}", page % 20 + 1))).collect();
     stage.store.holds(255).await;
