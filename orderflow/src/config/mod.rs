@@ -103,8 +103,9 @@ table::settings! {
     }
     /// Copies of a PostgreSQL database that answer reads.
     replicas: Replicas {
-        /// Their addresses, as in `database.url`, with commas between them. A client never reads what is older than its own
-        /// writes. Secret.
+        /// Their addresses, as in `database.url`, with commas between them; each must lead to one server, not to one of
+        /// several. A client never reads what is older than its own writes. A process has as many connections to each as
+        /// `database.max_connections` says, and one more to each and to the primary, by which it watches them. Secret.
         urls: Vec<Secret> = ReplicaUrls { most: 16 }, "";
         /// How far a replica may be behind before reads go to the primary.
         max_lag: Duration = Time(1..=HOUR), "5s";

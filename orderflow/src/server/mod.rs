@@ -87,6 +87,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
     let shared = Shared { feed: backend.feed(), ..Shared::default() };
+    backend.count_in(&shared.metrics);
     let mut background = Background::default();
     let store = with_replicas(&backend, &config, &shared, &mut background)?;
     let app = App::new(Arc::clone(&config), store, keys, shared);

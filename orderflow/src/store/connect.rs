@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{SharedStore, StoreError, postgres, sqlite};
-use crate::{config::Database, events::SharedFeed, jobs::SharedJobs, scheduler::SharedSchedule};
+use crate::{config::Database, events::SharedFeed, jobs::SharedJobs, metrics::Metrics, scheduler::SharedSchedule};
 
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +75,15 @@ impl Backend {
             Kind::Sqlite(file) => Self::Sqlite(Arc::new(sqlite::SqliteStore::open(&file, database).await?)),
             Kind::Postgres => Self::Postgres(Arc::new(postgres::PostgresStore::connect(database).await?)),
         })
+    }
+
+    /// Counts among these metrics from now on.
+    pub fn count_in(&self, metrics: &Metrics) {
+        match self {
+            // One file, one process: nothing is tried again.
+            Self::Sqlite(_) => {}
+            Self::Postgres(store) => store.count_in(metrics),
+        }
     }
 
     /// What happens to orders, in the order in which it can be read.

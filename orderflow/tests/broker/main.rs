@@ -3,5 +3,7 @@
 mod confirms;
 mod messages;
 mod outages;
+mod program;
+mod shop;
 mod stage;
 mod table;

@@ -16,8 +16,9 @@ async fn two_processes_share_a_queue_and_send_each_notification_once() {
     stage.table.add(2_001..=2_010);
     stage.all_sent_once().await;
     stage.until_empty().await;
+    // Each was published by one of the two.
+    assert_eq!(processes.iter().map(|process| process.published("confirmed")).sum::<u64>(), 2_010);
     for process in processes {
-        eprintln!("published {}", process.published("confirmed"));
         assert_eq!((process.published("refused"), process.published("unknown")), (0, 0));
         process.stop().await;
     }

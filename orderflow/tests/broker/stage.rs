@@ -19,7 +19,7 @@ use orderflow::{
     config::Queue,
     jobs::{
         JobStore, NotificationId, Outcome, Settled,
-        broker::{Broker, Work},
+        broker::{Broker, Offer},
     },
     metrics::Metrics,
 };
@@ -29,7 +29,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::table::Table;
 
 /// Far more than anything takes on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How many notifications a process sends at once.
 const CONCURRENCY: usize = 10;
 
@@ -54,7 +54,7 @@ pub(crate) struct Process {
 }
 
 /// What a process does with work.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub(crate) enum Worker {
     /// Sends it.
     Sends,
@@ -95,11 +95,11 @@ impl Stage {
     /// A process that publishes, consumes and works.
     pub(crate) fn process(&self, worker: Worker) -> Process {
         let mut process = self.publisher();
-        let (sender, receiver) = mpsc::channel(CONCURRENCY);
+        let (worker_of, offers) = mpsc::channel(CONCURRENCY);
         let (consumer, store) = (process.broker.clone(), Arc::clone(&self.table));
-        process.background.spawn(|stop| consumer.consume(store, sender, stop));
+        process.background.spawn(|stop| consumer.consume(store, worker_of, stop));
         let (table, sent) = (Arc::clone(&self.table), Arc::clone(&self.sent));
-        process.background.spawn(|_| work(worker, receiver, table, sent));
+        process.background.spawn(|_| work(worker, offers, table, sent));
         process
     }
 
@@ -161,20 +161,20 @@ impl Process {
 
 async fn work(
     worker: Worker,
-    mut receiver: mpsc::Receiver<Work>,
+    mut offers: mpsc::Receiver<Offer>,
     table: Arc<Table>,
     sent: Arc<Mutex<Vec<NotificationId>>>,
 ) {
     let mut kept = vec![];
-    while let Some(work) = receiver.recv().await {
-        if worker == Worker::Hangs {
-            kept.push(work);
-            continue;
-        }
-        let Work { claimed, receipt } = work;
+    while let Some(offer) = offers.recv().await {
+        let Some((claimed, receipt)) = offer.take().await else { continue };
         let outcome = match worker {
+            Worker::Hangs => {
+                kept.push(receipt);
+                continue;
+            }
             Worker::SendsLater(wait) if claimed.attempt == 1 => Outcome::Retry(wait),
-            _ => {
+            Worker::Sends | Worker::SendsLater(_) => {
                 sent.lock().unwrap_or_else(PoisonError::into_inner).push(claimed.id);
                 Outcome::Sent
             }

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use orderflow::{
     domain::{CustomerId, Timestamp},
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, Kind, NotificationId, Outcome, Settled},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, Kind, NotificationId, OFFERED, Outcome, Settled},
     store::Result,
 };
 use tokio::time::Instant;
@@ -60,6 +60,15 @@ impl Table {
         self.rows().len() as i64
     }
 
+    fn mark(&self, ids: &[NotificationId], at: Option<Instant>) {
+        let (mut rows, now) = (self.rows(), Timestamp::now());
+        for id in ids {
+            if let Some(row) = rows.get_mut(&id.0).filter(|row| !row.sent && row.due <= now) {
+                row.published = at;
+            }
+        }
+    }
+
     fn rows(&self) -> MutexGuard<'_, BTreeMap<i64, Row>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,19 +116,23 @@ impl JobStore for Table {
     }
 
     async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
-        let (rows, now) = (self.rows(), Timestamp::now());
+        let (mut rows, now) = (self.rows(), Timestamp::now());
         let free = |row: &Row| row.published.is_none_or(|at| at.elapsed() >= republish);
-        let due = rows.iter().filter(|(_, row)| !row.sent && row.due <= now && free(row));
-        Ok(due.take(most as usize).map(|(id, _)| NotificationId(*id)).collect())
+        let due = rows.iter_mut().filter(|(_, row)| !row.sent && row.due <= now && free(row));
+        let given = due.take(most as usize).map(|(id, row)| {
+            row.published = Instant::now().checked_sub(republish.saturating_sub(OFFERED));
+            NotificationId(*id)
+        });
+        Ok(given.collect())
     }
 
     async fn published(&self, ids: &[NotificationId]) -> Result<()> {
-        let (mut rows, now) = (self.rows(), Timestamp::now());
-        for id in ids {
-            if let Some(row) = rows.get_mut(&id.0).filter(|row| !row.sent && row.due <= now) {
-                row.published = Some(Instant::now());
-            }
-        }
+        self.mark(ids, Some(Instant::now()));
+        Ok(())
+    }
+
+    async fn unconfirmed(&self, ids: &[NotificationId]) -> Result<()> {
+        self.mark(ids, None);
         Ok(())
     }
 

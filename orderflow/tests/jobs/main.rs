@@ -1,9 +1,16 @@
 //! From a placed order to a mail that was sent: the store of notifications on both databases, and the workers on it.
 
+mod command;
 mod conformance;
+mod crashing;
+mod killed;
 mod plans;
+mod process;
 mod races;
+mod schedules;
 mod stage;
+mod worker;
+mod working;
 
 /// Makes a test of each case for each database. A case is an async function of a [`Stage`](stage::Stage).
 macro_rules! on_both_stores {

@@ -23,6 +23,7 @@ async fn what_an_instance_has_written_is_in_what_it_caches() {
     );
     instance.get("/api/stats").await.is(200);
     assert_eq!(instance.by_primary().await, primary + 1, "the totals are kept");
+    stage.replicas[0].resume_replay().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,4 +60,5 @@ async fn what_an_instance_has_learned_from_a_client_is_in_what_it_caches() {
         let (now, before) = stock().await;
         assert_eq!(now, before - 1, "once learned, it is not forgotten");
     }
+    stage.replicas[0].resume_replay().unwrap();
 }

@@ -39,7 +39,7 @@ use lapin::uri::AMQPUri;
 
 use crate::{config::Queue, metrics::Metrics, resilience::Breaker};
 
-pub use consumer::{Receipt, Work};
+pub use consumer::{Offer, Receipt};
 use session::Role;
 
 #[cfg(doc)]

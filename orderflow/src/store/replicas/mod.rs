@@ -29,7 +29,7 @@ use super::{
     postgres::{PostgresStore, options},
 };
 use crate::{
-    background::Background,
+    background::{Background, Stop},
     config::{self, Database, Secret},
     domain::{
         Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,
@@ -79,7 +79,9 @@ impl Replicated {
         let replica = |url: &Secret| {
             let options = options(url.expose())?;
             let name = format!("{}:{}", options.get_host(), options.get_port());
-            Ok(Replica::new(name, PostgresStore::at(url, &limits)?))
+            let store = PostgresStore::at(url, &limits)?;
+            store.count_in(&metrics);
+            Ok(Replica::new(name, store))
         };
         let shared = Arc::new(Shared {
             primary,
@@ -94,10 +96,10 @@ impl Replicated {
         // No pooler takes this parameter of the driver's.
         let watched = |url: &str| options(url).map(|options| options.extra_float_digits(None));
         let options = watched(database.session_url())?;
-        background.spawn(|stop| monitor::primary(Arc::clone(&shared), options, stop));
+        background.spawn(|stop| until_stop(monitor::primary(Arc::clone(&shared), options), stop));
         for (index, url) in settings.urls.iter().enumerate() {
             let options = watched(url.expose())?;
-            background.spawn(|stop| monitor::replica(Arc::clone(&shared), index, options, stop));
+            background.spawn(|stop| until_stop(monitor::replica(Arc::clone(&shared), index, options), stop));
         }
         Ok(Self { shared, position: Position::START })
     }
@@ -187,6 +189,14 @@ impl Shared {
     }
 }
 
+/// Does something without an end until it is time to stop.
+async fn until_stop(task: impl Future<Output = ()>, mut stop: Stop) {
+    tokio::select! {
+        () = task => {}
+        () = stop.wait() => {}
+    }
+}
+
 /// Whether somebody else may have the answer.
 fn is_outage(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable(_) | StoreError::TimedOut | StoreError::Busy)
@@ -258,7 +268,7 @@ impl Store for Replicated {
 
     async fn position(&self) -> Option<Position> {
         let written = self.shared.floor.written();
-        let Ok(Ok(position)) = timeout(self.shared.timeout, self.shared.primary.position()).await else {
+        let Ok(Ok(position)) = timeout(self.shared.timeout, self.shared.primary.log_position()).await else {
             return Some(Position::PRIMARY);
         };
         self.shared.floor.cover(written, position);

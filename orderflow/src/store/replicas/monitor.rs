@@ -16,12 +16,9 @@ use super::{
     Shared,
     state::{Fallback, Replica, Seen},
 };
-use crate::{
-    background::Stop,
-    store::{
-        Position,
-        postgres::{POSITION, log_end},
-    },
+use crate::store::{
+    Position,
+    postgres::{POSITION, log_end},
 };
 
 /// How often each server is looked at.
@@ -55,8 +52,8 @@ impl Watch {
     }
 }
 
-/// Watches the primary until it is time to stop.
-pub(super) async fn primary(shared: Arc<Shared>, options: PgConnectOptions, mut stop: Stop) {
+/// Watches the primary for ever. Can be abandoned at any moment.
+pub(super) async fn primary(shared: Arc<Shared>, options: PgConnectOptions) {
     let mut watch = Watch { options, open: None, patience: shared.timeout };
     let mut away = false;
     loop {
@@ -76,14 +73,12 @@ pub(super) async fn primary(shared: Arc<Shared>, options: PgConnectOptions, mut 
                 away = true;
             }
         }
-        if stop.sleep(EVERY).await {
-            return;
-        }
+        tokio::time::sleep(EVERY).await;
     }
 }
 
-/// Watches one replica until it is time to stop.
-pub(super) async fn replica(shared: Arc<Shared>, index: usize, options: PgConnectOptions, mut stop: Stop) {
+/// Watches one replica for ever. Can be abandoned at any moment.
+pub(super) async fn replica(shared: Arc<Shared>, index: usize, options: PgConnectOptions) {
     let replica = &shared.replicas[index];
     let mut watch = Watch { options, open: None, patience: shared.timeout };
     let mut told = None;
@@ -112,9 +107,7 @@ pub(super) async fn replica(shared: Arc<Shared>, index: usize, options: PgConnec
             tell(replica, found, error.as_ref());
             told = Some(found.unfit);
         }
-        if stop.sleep(EVERY).await {
-            return;
-        }
+        tokio::time::sleep(EVERY).await;
     }
 }
 
