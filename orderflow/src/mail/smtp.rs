@@ -98,14 +98,14 @@ impl Smtp {
         Ok(())
     }
 
-    /// The connection that was used last, if it still answers. Those that were idle for longer answer even less.
+    /// The connection that was used last, if it still answers.
     async fn kept(&self) -> Option<Idle> {
-        loop {
-            let mut kept = self.idle().pop()?;
-            if kept.since.elapsed() < TRUSTED || kept.connection.test_connected().await {
-                return Some(kept);
-            }
+        let mut kept = self.idle().pop()?;
+        if kept.since.elapsed() < TRUSTED || kept.connection.test_connected().await {
+            return Some(kept);
         }
+        self.idle().clear();
+        None
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
@@ -121,7 +121,11 @@ impl Mailer for Smtp {
         let to = to.ok_or_else(|| MailError::Permanent("it has no receiver".to_owned()))?;
         // A connection that is abandoned here is closed: it is nobody's but this future's.
         let sent = timeout(self.timeout, self.deliver(from, to, &message.formatted())).await;
-        sent.unwrap_or_else(|_| Err(MailError::Temporary("the mail server did not answer in time".to_owned())))
+        sent.unwrap_or_else(|_| {
+            // The others are as likely to be silent, and would take as long to show it.
+            self.idle().clear();
+            Err(MailError::Temporary("the mail server did not answer in time".to_owned()))
+        })
     }
 }
 

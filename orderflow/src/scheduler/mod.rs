@@ -132,14 +132,15 @@ pub struct Scheduler {
 impl Scheduler {
     /// One that is configured so and goes by this clock.
     pub fn new(store: SharedSchedule, config: &Config, metrics: Metrics, clock: Clock) -> Self {
-        let (scheduler, statement) = (&config.scheduler, config.database.statement_timeout);
+        let (scheduler, database) = (&config.scheduler, &config.database);
+        let statement = database.statement_timeout;
         Self {
             store,
             metrics,
             clock,
             interval: scheduler.interval,
-            // It is asked at every look and after every statement.
-            silence: 2 * scheduler.interval + 2 * statement + SLACK,
+            // It is asked at every look, and after every two statements and their waits for a connection.
+            silence: 2 * (scheduler.interval + statement + 2 * database.acquire_timeout) + SLACK,
             offset: scheduler.utc_offset,
             catch_up_days: scheduler.catch_up_days,
             reminder_after: scheduler.reminder_after,

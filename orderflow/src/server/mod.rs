@@ -18,7 +18,7 @@ pub use beside::{Bench, work};
 use crate::{
     auth::{self, Keys, NewKey},
     background::Background,
-    config::Config,
+    config::{Config, InProcess},
     events::{self, Announcer},
     http::{
         self, App, Shared,
@@ -103,7 +103,7 @@ pub async fn start(config: Config) -> Result<Running> {
     });
     background.spawn(|stop| app.events.clone().run(stop));
     background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
-    if config.works_in_process() {
+    if in_process(&config) {
         jobs::start(&config, backend.jobs(), &app.metrics, &app.wake, FINISH, &mut background)?;
         scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
     }
@@ -230,6 +230,15 @@ fn with_replicas(
     };
     let (primary, metrics) = (Arc::clone(primary), shared.metrics.clone());
     Ok(Arc::new(Replicated::start(primary, &config.database, &config.replicas, metrics, background)?))
+}
+
+/// Whether this process also finds and sends notifications.
+fn in_process(config: &Config) -> bool {
+    match config.worker.in_process {
+        InProcess::On => true,
+        InProcess::Off => false,
+        InProcess::Auto => config.embedded(),
+    }
 }
 
 /// The configured keys; where there are none and the database is the embedded one, a key of its own.

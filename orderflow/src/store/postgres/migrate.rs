@@ -34,7 +34,8 @@ BEGIN
   FOR unfinished IN
     SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
     WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace
-      AND c.relname IN ('products_category_id', 'orders_status_id', 'customers_living_id')
+      AND c.relname IN ('products_category_id', 'orders_status_id', 'customers_living_id', 'outbox_xid_id',
+                        'customers_birthday')
   LOOP
     RAISE NOTICE 'dropping % , whose building was cut short', unfinished;
     EXECUTE format('DROP INDEX %s', unfinished);

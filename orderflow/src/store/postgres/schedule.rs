@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{PostgresStore, options, rows::fetch};
 use crate::{
-    config::{Database, Pooler},
+    config::Database,
     domain::Timestamp,
     scheduler::{Chunk, Lead, MonthDay, Progress, ScheduleStore},
     store::{ConnectError, Result, StoreError},
@@ -64,20 +64,18 @@ pub(in crate::store) struct Schedule {
     store: Arc<PostgresStore>,
     /// How the lock's connection is opened.
     options: PgConnectOptions,
-    /// Whether a pooler stands before it, so that only a transaction is a session.
-    pooled: bool,
     connect: Duration,
     statement: Duration,
 }
 
 impl Schedule {
     pub(in crate::store) fn new(store: Arc<PostgresStore>, database: &Database) -> Result<Self, ConnectError> {
-        let direct = !database.direct_url.expose().is_empty();
-        let url = if direct { &database.direct_url } else { &database.url };
+        // Past a pooler, which would lend the session that has the lock to somebody else.
+        let direct = &database.direct_url;
+        let url = if direct.expose().is_empty() { &database.url } else { direct };
         Ok(Self {
             store,
             options: options(url.expose())?.application_name("orderflow scheduler"),
-            pooled: !direct && database.pooler == Pooler::Transaction,
             connect: database.acquire_timeout,
             statement: database.statement_timeout,
         })
@@ -90,23 +88,16 @@ impl ScheduleStore for Schedule {
         let opened = timeout(self.connect, PgConnection::connect_with(&self.options)).await;
         let connection = opened.map_err(|_| StoreError::Unavailable(sqlx::Error::PoolTimedOut))??;
         let mut session = Session { connection, statement: self.statement };
-        // The server ends a session that is silent for too long, and one whose client's machine is gone.
-        let silence = silence.as_millis();
-        let locked = if self.pooled {
-            session.run("BEGIN").await?;
-            session.run(&format!("SET LOCAL idle_in_transaction_session_timeout = {silence}")).await?;
-            session.ask(&format!("SELECT pg_try_advisory_xact_lock({LOCK})")).await?
-        } else {
-            session
-                .run("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3")
-                .await?;
-            match session.run(&format!("SET idle_session_timeout = {silence}")).await {
-                // PostgreSQL 13 does not know it: there a process that hangs keeps the lock.
-                Err(StoreError::Internal(_)) | Ok(()) => {}
-                Err(error) => return Err(error),
-            }
-            session.ask(&format!("SELECT pg_try_advisory_lock({LOCK})")).await?
-        };
+        // The server ends a session whose client's machine is gone, and one that is silent for too long.
+        session
+            .run("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3")
+            .await?;
+        match session.run(&format!("SET idle_session_timeout = {}", silence.as_millis())).await {
+            // PostgreSQL 13 does not know it: there a process that hangs keeps the lock.
+            Err(StoreError::Internal(_)) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+        let locked = session.ask(&format!("SELECT pg_try_advisory_lock({LOCK})")).await?;
         Ok(locked.then(|| Box::new(session) as Box<dyn Lead>))
     }
 
@@ -159,7 +150,7 @@ struct Session {
 }
 
 impl Session {
-    /// Runs a statement, without preparing it, which a pooler would not bear.
+    /// Runs a statement that is needed once, and so is not prepared.
     async fn run(&mut self, sql: &str) -> Result<()> {
         let ended = timeout(self.statement, raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection)).await;
         ended.map_err(|_| StoreError::TimedOut)?.map(drop).map_err(Into::into)
