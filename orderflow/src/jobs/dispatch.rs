@@ -62,19 +62,42 @@ impl Dispatch {
 
     /// Takes up work until told to stop, and ends what was begun.
     pub(super) async fn run(mut self, source: Source, mut stop: Stop) {
-        match source {
-            Source::Table => self.from_table(&mut stop).await,
-            Source::Broker(work) => self.from_broker(work, &mut stop).await,
-        }
+        let left = match source {
+            Source::Table => {
+                self.take_from_table(&mut stop).await;
+                None
+            }
+            Source::Broker(mut work) => {
+                self.take_from_broker(&mut work, &mut stop).await;
+                Some(work)
+            }
+        };
         let finish = self.worker.settings.finish;
-        let ended = timeout(finish, async { while self.begun.join_next().await.is_some() {} });
-        if ended.await.is_err() {
+        if timeout(finish, self.end(left)).await.is_err() {
             let count = self.begun.len();
             tracing::warn!(count, after = ?finish, "mails that were begun did not end in time; they may be sent again");
         }
     }
 
-    async fn from_table(&mut self, stop: &mut Stop) {
+    /// Gives back what was taken up and not begun, and waits for what was.
+    async fn end(&mut self, left: Option<mpsc::Receiver<Work>>) {
+        // A claim that is under way is not broken off: the database may have made it, and what it gave would be kept until
+        // the end of its lease.
+        while let Some(answer) = self.claims.join_next().await {
+            for claimed in answer.into_iter().flat_map(|answer| answer.claimed.into_iter().flatten()) {
+                self.give_back(&claimed, None).await;
+            }
+        }
+        if let Some(mut work) = left {
+            work.close();
+            while let Some(Work { claimed, receipt }) = work.recv().await {
+                self.give_back(&claimed, Some(receipt)).await;
+            }
+        }
+        while self.begun.join_next().await.is_some() {}
+    }
+
+    async fn take_from_table(&mut self, stop: &mut Stop) {
         let mut pause: Option<Pause> = None;
         let mut failed = 0;
         loop {
@@ -91,12 +114,6 @@ impl Dispatch {
                         pause = Some(Pause { until: Instant::now() + LOOK, idle: false });
                     }
                 }
-            }
-        }
-        // A claim that was sent may have been made: what it gives is given back, and not left to the end of its lease.
-        while let Some(answer) = self.claims.join_next().await {
-            for claimed in answer.into_iter().flat_map(|answer| answer.claimed.into_iter().flatten()) {
-                self.give_back(&claimed, None).await;
             }
         }
     }
@@ -148,7 +165,7 @@ impl Dispatch {
         (!all).then(|| Pause { until: Instant::now() + self.worker.settings.poll, idle: true })
     }
 
-    async fn from_broker(&mut self, mut work: mpsc::Receiver<Work>, stop: &mut Stop) {
+    async fn take_from_broker(&mut self, work: &mut mpsc::Receiver<Work>, stop: &mut Stop) {
         loop {
             while self.begun.try_join_next().is_some() {}
             let next = async {
