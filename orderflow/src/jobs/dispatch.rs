@@ -13,7 +13,7 @@ use tokio::{
 
 use super::{
     Claimed, Outcome, Settled,
-    broker::{Receipt, Work},
+    broker::{Offer, Receipt},
     recorder::Recorder,
     worker::{OUTAGE, Source, Worker},
 };
@@ -45,6 +45,8 @@ struct Answer {
     claimed: Result<Vec<Claimed>>,
     places: OwnedSemaphorePermit,
     probe: Option<Permit>,
+    /// Of the broker's message, if there was one.
+    receipt: Option<Receipt>,
 }
 
 /// Why nothing is claimed for now, and until when.
@@ -62,39 +64,19 @@ impl Dispatch {
 
     /// Takes up work until told to stop, and ends what was begun.
     pub(super) async fn run(mut self, source: Source, mut stop: Stop) {
-        let left = match source {
-            Source::Table => {
-                self.take_from_table(&mut stop).await;
-                None
-            }
-            Source::Broker(mut work) => {
-                self.take_from_broker(&mut work, &mut stop).await;
-                Some(work)
-            }
-        };
+        match source {
+            Source::Table => self.take_from_table(&mut stop).await,
+            Source::Broker(offers) => self.take_from_broker(offers, &mut stop).await,
+        }
         let finish = self.worker.settings.finish;
-        if timeout(finish, self.end(left)).await.is_err() {
+        let ended = timeout(finish, async {
+            self.give_all_back().await;
+            while self.begun.join_next().await.is_some() {}
+        });
+        if ended.await.is_err() {
             let count = self.begun.len();
             tracing::warn!(count, after = ?finish, "mails that were begun did not end in time; they may be sent again");
         }
-    }
-
-    /// Gives back what was taken up and not begun, and waits for what was.
-    async fn end(&mut self, left: Option<mpsc::Receiver<Work>>) {
-        // A claim that is under way is not broken off: the database may have made it, and what it gave would be kept until
-        // the end of its lease.
-        while let Some(answer) = self.claims.join_next().await {
-            for claimed in answer.into_iter().flat_map(|answer| answer.claimed.into_iter().flatten()) {
-                self.give_back(&claimed, None).await;
-            }
-        }
-        if let Some(mut work) = left {
-            work.close();
-            while let Some(Work { claimed, receipt }) = work.recv().await {
-                self.give_back(&claimed, Some(receipt)).await;
-            }
-        }
-        while self.begun.join_next().await.is_some() {}
     }
 
     async fn take_from_table(&mut self, stop: &mut Stop) {
@@ -118,6 +100,17 @@ impl Dispatch {
         }
     }
 
+    /// A claim that is under way is not broken off: the database may have made it. What it gives is given back, and not left
+    /// to the end of its lease.
+    async fn give_all_back(&mut self) {
+        while let Some(answer) = self.claims.join_next().await {
+            let Ok(Answer { claimed: Ok(claimed), mut receipt, .. }) = answer else { continue };
+            for claimed in claimed {
+                self.give_back(&claimed, receipt.take()).await;
+            }
+        }
+    }
+
     /// Claims for every place that is free, this one included. False if the mail server is left alone for now.
     fn claim(&mut self, mut places: OwnedSemaphorePermit) -> bool {
         let probe = match self.admit() {
@@ -135,14 +128,14 @@ impl Dispatch {
         let (jobs, lease) = (Arc::clone(&self.worker.jobs), self.worker.settings.lease);
         self.claims.spawn(async move {
             let claimed = jobs.claim(asked, lease).await;
-            Answer { asked, claimed, places, probe }
+            Answer { asked, claimed, places, probe, receipt: None }
         });
         true
     }
 
     /// Begins what was claimed. Says whether to pause before the next claim.
     fn begin_all(&mut self, answer: Answer, failed: &mut u32) -> Option<Pause> {
-        let Answer { asked, claimed, mut places, mut probe } = answer;
+        let Answer { asked, claimed, mut places, mut probe, mut receipt } = answer;
         let claimed = match claimed {
             Ok(claimed) => claimed,
             Err(error) => {
@@ -159,33 +152,42 @@ impl Dispatch {
         for claimed in claimed {
             // There are never more of them than places.
             let Some(place) = places.split(1) else { break };
-            self.begin(claimed, place, probe.take(), None);
+            self.begin(claimed, place, probe.take(), receipt.take());
         }
         self.probes.extend(probe);
         (!all).then(|| Pause { until: Instant::now() + self.worker.settings.poll, idle: true })
     }
 
-    async fn take_from_broker(&mut self, work: &mut mpsc::Receiver<Work>, stop: &mut Stop) {
+    async fn take_from_broker(&mut self, mut offers: mpsc::Receiver<Offer>, stop: &mut Stop) {
+        // A place, with the breaker's permit if it asks for one: nothing is claimed before, so that no claim runs out while
+        // it waits, and no attempt is used up.
+        let mut ready = None;
+        let mut pause: Option<Pause> = None;
+        let mut failed = 0;
         loop {
             while self.begun.try_join_next().is_some() {}
-            let next = async {
-                let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
-                let probe = loop {
-                    match self.admit() {
-                        Admitted::Freely => break None,
-                        Admitted::ToProbe(permit) => break Some(permit),
-                        Admitted::Not => tokio::time::sleep(LOOK).await,
-                    }
-                };
-                Some((work.recv().await?, place, probe))
-            };
-            let next = tokio::select! {
+            tokio::select! {
                 biased;
-                () = stop.wait() => None,
-                next = next => next,
-            };
-            let Some((Work { claimed, receipt }, place, probe)) = next else { break };
-            self.begin(claimed, place, probe, Some(receipt));
+                () = stop.wait() => break,
+                Some(Ok(answer)) = self.claims.join_next(), if !self.claims.is_empty() => {
+                    self.begin_all(answer, &mut failed);
+                }
+                () = over(&self.worker, pause.as_ref()), if pause.is_some() => pause = None,
+                Ok(place) = Arc::clone(&self.places).acquire_owned(), if ready.is_none() && pause.is_none() => {
+                    match self.admit() {
+                        Admitted::Freely => ready = Some((place, None)),
+                        Admitted::ToProbe(permit) => ready = Some((place, Some(permit))),
+                        Admitted::Not => pause = Some(Pause { until: Instant::now() + LOOK, idle: false }),
+                    }
+                }
+                offer = offers.recv(), if ready.is_some() => {
+                    let Some((offer, (places, probe))) = offer.zip(ready.take()) else { break };
+                    self.claims.spawn(async move {
+                        let (claimed, receipt) = offer.take().await.unzip();
+                        Answer { asked: 1, claimed: Ok(claimed.into_iter().collect()), places, probe, receipt }
+                    });
+                }
+            }
         }
     }
 

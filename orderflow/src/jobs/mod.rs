@@ -127,6 +127,9 @@ pub struct Backlog {
     pub dead: u64,
 }
 
+/// How long whoever gives notifications to a broker has them to himself. If he dies meanwhile, they are another's afterwards.
+pub const OFFERED: Duration = Duration::from_secs(10);
+
 /// Where notifications are kept. Every call is one transaction: a process that dies in the middle has done all of it or
 /// nothing.
 #[async_trait]
@@ -146,12 +149,15 @@ pub trait JobStore: Send + Sync + 'static {
     async fn settle(&self, settled: &[Settled]) -> Result<Vec<NotificationId>>;
 
     /// Due notifications that a broker should be given: those that it was not given yet, or not for so long. The longest
-    /// due first.
+    /// due first. Nobody else is given the same ones for [`OFFERED`], or until it is noted what became of them.
     async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>>;
 
     /// Notes that the broker has these now. Those that were taken up meanwhile are left alone. The note ends when one is
     /// taken up.
     async fn published(&self, ids: &[NotificationId]) -> Result<()>;
+
+    /// Notes that the broker may not have these after all: they are to be given to it at once.
+    async fn unconfirmed(&self, ids: &[NotificationId]) -> Result<()>;
 
     /// How much there is to do.
     async fn backlog(&self) -> Result<Backlog>;

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{SharedJobs, Wake, broker::Work, dispatch::Dispatch, recorder::Recorder, relay::relay, upkeep::upkeep};
+use super::{SharedJobs, Wake, broker::Offer, dispatch::Dispatch, recorder::Recorder, relay::relay, upkeep::upkeep};
 use crate::{
     background::Stop,
     config::Config,
@@ -65,9 +65,9 @@ impl Settings {
 pub enum Source {
     /// The table: whoever has a place free claims the longest due notifications.
     Table,
-    /// Somebody else, who claims notifications one by one for as long as there is room in this channel. Each receipt is
-    /// dropped when the outcome is recorded. What is left when it is time to stop is given back to the table.
-    Broker(mpsc::Receiver<Work>),
+    /// A broker, which names notifications one by one: whoever has a place free takes up the next. Each receipt is dropped
+    /// when the outcome is recorded. What is left when it is time to stop goes back to the broker.
+    Broker(mpsc::Receiver<Offer>),
 }
 
 /// A worker. [`Worker::run`] lets it work.

@@ -26,7 +26,7 @@ async fn postgresql_finds_work_by_index() {
             "claim" => ("notifications_due", "(10, 1000, 7)"),
             "claim one" => ("notifications_pkey", "(5, 1000, 7)"),
             "settle" => ("notifications_pkey", "('{1,2}', '{1,2}', '{sent,queued}', '{0,0}', '{NULL,NULL}', '{0,0}')"),
-            "unpublished" => ("notifications_due", "(100, 1000)"),
+            "unpublished" => ("notifications_due", "(100, 1000, 1000)"),
             _ => ("outbox_pkey", "(1000, 100)"),
         };
         for mode in ["force_custom_plan", "force_generic_plan"] {

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     background::Stop,
     jobs::{NotificationId, SharedJobs},
+    store,
 };
 
 /// The most messages that are under way at once.
@@ -68,6 +69,7 @@ impl Broker {
         wake: &Notify,
         stop: &mut Stop,
     ) -> Result<(), Trouble> {
+        self.set_connected(Role::Publisher, true);
         loop {
             if let Next::Wait = self.round(session, store).await? {
                 // Not in step with other processes, so that they seldom look at once.
@@ -87,32 +89,39 @@ impl Broker {
         if session.is_blocked() {
             return Ok(Next::Wait);
         }
-        let due = match store.unpublished(BATCH, self.0.config.republish).await {
+        let Ok(permit) = self.0.breaker.enter() else { return Ok(Next::Wait) };
+        let round = self.round_admitted(session, store).await;
+        match round {
+            Ok(_) => permit.succeeded(),
+            Err(_) => permit.failed(),
+        }
+        round
+    }
+
+    async fn round_admitted(&self, session: &Session, store: &SharedJobs) -> Result<Next, Trouble> {
+        let room = FULL.saturating_sub(session.declare(self).await?.message_count()).min(BATCH);
+        if room == 0 {
+            return Ok(Next::Wait);
+        }
+        let due = match store.unpublished(room, self.0.config.republish).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::warn!(%error, "what is due cannot be read; it is tried again");
                 return Ok(Next::Wait);
             }
         };
-        if due.is_empty() || session.declare(self).await?.message_count() >= FULL {
+        if due.is_empty() {
             return Ok(Next::Wait);
         }
-        let permit = self.0.breaker.enter()?;
         let batch = self.send(session, &due).await;
-        match batch.trouble {
-            None => permit.succeeded(),
-            Some(_) => permit.failed(),
-        }
         self.count(due.len(), &batch);
-        if !batch.confirmed.is_empty()
-            && let Err(error) = store.published(&batch.confirmed).await
-        {
-            tracing::warn!(%error, "messages were published and are not marked; they are published again");
-        }
         let all = batch.confirmed.len() == due.len();
+        if let Err(error) = note(store, &due, &batch.confirmed).await {
+            tracing::warn!(%error, "what was published cannot be marked; it is published again");
+        }
         match batch.trouble {
             Some(trouble) => Err(trouble),
-            None if all && due.len() == BATCH as usize => Ok(Next::More),
+            None if all && due.len() == room as usize => Ok(Next::More),
             None => Ok(Next::Wait),
         }
     }
@@ -152,6 +161,19 @@ impl Broker {
             }
         }
     }
+}
+
+/// Marks what was confirmed, and takes the mark from what was not.
+async fn note(store: &SharedJobs, due: &[NotificationId], confirmed: &[NotificationId]) -> store::Result<()> {
+    let known: HashSet<_> = confirmed.iter().collect();
+    let others: Vec<_> = due.iter().filter(|id| !known.contains(id)).copied().collect();
+    if !others.is_empty() {
+        store.unconfirmed(&others).await?;
+    }
+    if !confirmed.is_empty() {
+        store.published(confirmed).await?;
+    }
+    Ok(())
 }
 
 /// What the publisher does after a round.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::CustomerId,
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, Settled, fencing},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, OFFERED, Settled, fencing},
     store::{
         Result, StoreError,
         decode::{kind, payload, valid},
@@ -81,10 +81,18 @@ WITH said AS MATERIALIZED (
 )
 SELECT id FROM done";
 
-const UNPUBLISHED: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= now() \
-                             AND (published_at IS NULL OR published_at < now() - $2::bigint * interval '1 microsecond') \
-                           ORDER BY due_at, id LIMIT $1";
-const PUBLISHED: &str = "UPDATE notifications SET published_at = now() \
+// What is given out is marked as if it had been published so long ago that the mark will soon be too old.
+const UNPUBLISHED: &str = "
+WITH due AS MATERIALIZED (
+  SELECT id FROM notifications WHERE state = 'queued' AND due_at <= now()
+    AND (published_at IS NULL OR published_at < now() - $2::bigint * interval '1 microsecond')
+  ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
+), given AS (
+  UPDATE notifications SET published_at = now() - $3::bigint * interval '1 microsecond'
+  WHERE id = ANY(ARRAY(SELECT id FROM due))
+)
+SELECT id FROM due";
+const PUBLISHED: &str = "UPDATE notifications SET published_at = CASE WHEN $2 THEN now() END \
                          WHERE id = ANY($1) AND state = 'queued' AND due_at <= now()";
 
 const BACKLOG: &str = "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
@@ -210,12 +218,17 @@ impl JobStore for PostgresStore {
     }
 
     async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
-        let rows = self.work(query(UNPUBLISHED).bind(i64::from(most)).bind(micros(republish))).await?;
+        let query = query(UNPUBLISHED).bind(i64::from(most)).bind(micros(republish));
+        let rows = self.work(query.bind(micros(republish.saturating_sub(OFFERED)))).await?;
         rows.iter().map(|row| Ok(NotificationId(row.try_get(0)?))).collect()
     }
 
     async fn published(&self, ids: &[NotificationId]) -> Result<()> {
-        self.work(query(PUBLISHED).bind(numbers(ids))).await.map(drop)
+        self.work(query(PUBLISHED).bind(numbers(ids)).bind(true)).await.map(drop)
+    }
+
+    async fn unconfirmed(&self, ids: &[NotificationId]) -> Result<()> {
+        self.work(query(PUBLISHED).bind(numbers(ids)).bind(false)).await.map(drop)
     }
 
     async fn backlog(&self) -> Result<Backlog> {

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Row, query, sqlite::SqliteRow};
+use sqlx::{
+    Row, Sqlite, query,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
 use super::{
     Lease, SqliteStore,
@@ -12,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{CustomerId, Timestamp},
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, Settled, fencing},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, OFFERED, Settled, fencing},
     store::{
         Result, StoreError,
         decode::{kind, payload, valid},
@@ -53,7 +57,7 @@ const BURY: &str = "INSERT INTO dead_letters (notification_id, error, attempts, 
 
 const TO_PUBLISH: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 \
                             AND (published_at IS NULL OR published_at < $3) ORDER BY due_at, id LIMIT $1";
-const PUBLISHED: &str = "UPDATE notifications SET published_at = $2 \
+const PUBLISHED: &str = "UPDATE notifications SET published_at = $3 \
                          WHERE id IN (SELECT value FROM json_each($1)) AND state = 'queued' AND due_at <= $2";
 
 const BACKLOG: &str = "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
@@ -187,13 +191,40 @@ impl Write for Settle {
     }
 }
 
-struct Published(Vec<NotificationId>);
+/// Gives out what a broker should be given.
+struct Give {
+    most: u32,
+    republish: Duration,
+}
 
-impl Write for Published {
+impl Write for Give {
+    type Answer = Vec<NotificationId>;
+
+    async fn make(&self, lease: &mut Lease) -> Result<Vec<NotificationId>> {
+        let found = fetch(lease, to_publish(self.most, self.republish)).await?;
+        let found: Vec<_> = ids(&found)?.into_iter().map(NotificationId).collect();
+        // As if they had been published so long ago that the mark will soon be too old.
+        Mark { which: found.clone(), at: Some(ago(self.republish.saturating_sub(OFFERED))) }.make(lease).await?;
+        Ok(found)
+    }
+}
+
+fn to_publish(most: u32, republish: Duration) -> Query<'static, Sqlite, SqliteArguments> {
+    query(TO_PUBLISH).bind(i64::from(most)).bind(Timestamp::now().micros()).bind(ago(republish))
+}
+
+/// Marks what a broker has, or may not have.
+struct Mark {
+    which: Vec<NotificationId>,
+    at: Option<i64>,
+}
+
+impl Write for Mark {
     type Answer = ();
 
     async fn make(&self, lease: &mut Lease) -> Result<()> {
-        execute(lease, query(PUBLISHED).bind(numbers(&self.0)).bind(Timestamp::now().micros())).await
+        let these = query(PUBLISHED).bind(numbers(&self.which));
+        execute(lease, these.bind(Timestamp::now().micros()).bind(self.at)).await
     }
 }
 
@@ -253,13 +284,17 @@ impl JobStore for SqliteStore {
     }
 
     async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
-        let query = query(TO_PUBLISH).bind(i64::from(most)).bind(Timestamp::now().micros()).bind(ago(republish));
-        let rows = fetch(&mut self.readers.acquire().await?, query).await?;
-        Ok(ids(&rows)?.into_iter().map(NotificationId).collect())
+        // The writer is not kept from its work as long as there is nothing.
+        let look = fetch(&mut self.readers.acquire().await?, to_publish(1, republish)).await?;
+        if look.is_empty() { Ok(Vec::new()) } else { self.write(Give { most, republish }).await }
     }
 
     async fn published(&self, ids: &[NotificationId]) -> Result<()> {
-        self.write(Published(ids.to_vec())).await
+        self.write(Mark { which: ids.to_vec(), at: Some(Timestamp::now().micros()) }).await
+    }
+
+    async fn unconfirmed(&self, ids: &[NotificationId]) -> Result<()> {
+        self.write(Mark { which: ids.to_vec(), at: None }).await
     }
 
     async fn backlog(&self) -> Result<Backlog> {
