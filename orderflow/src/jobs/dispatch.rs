@@ -65,18 +65,21 @@ impl Dispatch {
     /// Takes up work until told to stop, and ends what was begun.
     pub(super) async fn run(mut self, source: Source, mut stop: Stop) {
         match source {
-            Source::Table => self.from_table(&mut stop).await,
-            Source::Broker(work) => self.from_broker(work, &mut stop).await,
+            Source::Table => self.take_from_table(&mut stop).await,
+            Source::Broker(offers) => self.take_from_broker(offers, &mut stop).await,
         }
         let finish = self.worker.settings.finish;
-        let ended = timeout(finish, async { while self.begun.join_next().await.is_some() {} });
+        let ended = timeout(finish, async {
+            self.give_all_back().await;
+            while self.begun.join_next().await.is_some() {}
+        });
         if ended.await.is_err() {
             let count = self.begun.len();
             tracing::warn!(count, after = ?finish, "mails that were begun did not end in time; they may be sent again");
         }
     }
 
-    async fn from_table(&mut self, stop: &mut Stop) {
+    async fn take_from_table(&mut self, stop: &mut Stop) {
         let mut pause: Option<Pause> = None;
         let mut failed = 0;
         loop {
@@ -95,10 +98,10 @@ impl Dispatch {
                 }
             }
         }
-        self.give_all_back().await;
     }
 
-    /// A claim that was sent may have been made: what it gives is given back, and not left to the end of its lease.
+    /// A claim that is under way is not broken off: the database may have made it. What it gives is given back, and not left
+    /// to the end of its lease.
     async fn give_all_back(&mut self) {
         while let Some(answer) = self.claims.join_next().await {
             let Ok(Answer { claimed: Ok(claimed), mut receipt, .. }) = answer else { continue };
@@ -155,7 +158,7 @@ impl Dispatch {
         (!all).then(|| Pause { until: Instant::now() + self.worker.settings.poll, idle: true })
     }
 
-    async fn from_broker(&mut self, mut offers: mpsc::Receiver<Offer>, stop: &mut Stop) {
+    async fn take_from_broker(&mut self, mut offers: mpsc::Receiver<Offer>, stop: &mut Stop) {
         // A place, with the breaker's permit if it asks for one: nothing is claimed before, so that no claim runs out while
         // it waits, and no attempt is used up.
         let mut ready = None;
@@ -186,8 +189,6 @@ impl Dispatch {
                 }
             }
         }
-        drop(offers);
-        self.give_all_back().await;
     }
 
     fn begin(
