@@ -53,7 +53,8 @@ impl Settings {
             backoff: Backoff { base: worker.retry_base, most: worker.retry_max },
             lease: queue.claim,
             poll: queue.poll,
-            send: mail.timeout,
+            // Whoever waited for an answer for longer than its claim holds would see another send it too.
+            send: mail.timeout.min(queue.claim.mul_f32(0.75)),
             retention: events.retention,
             finish,
         }

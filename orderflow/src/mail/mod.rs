@@ -1,7 +1,8 @@
 //! Mail: what is sent, where it goes, and what can become of it.
 //!
 //! # What is guaranteed
-//! Each notification has one Message-ID, made of its customer and its occasion, whoever sends it and however often.
+//! Each notification has one Message-ID, made of its customer, its occasion and the host of `mail.from`, whoever sends it and
+//! however often.
 //!
 //! In the spool directory a mail is there exactly once: its file is named after the Message-ID, appears whole or not at all,
 //! and is on the disk when [`Mailer::send`] returns. Who writes it again, after a crash say, replaces it.

@@ -1,8 +1,13 @@
 //! From a placed order to a mail that was sent: the store of notifications on both databases, and the workers on it.
 
+mod command;
 mod conformance;
+mod crashing;
+mod killed;
 mod plans;
+mod process;
 mod races;
+mod schedules;
 mod stage;
 mod worker;
 mod working;

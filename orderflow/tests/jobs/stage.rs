@@ -10,6 +10,7 @@ use orderflow::{
 };
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
+use tokio::task::block_in_place;
 
 /// Longer than anything takes on a busy machine.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
@@ -44,13 +45,13 @@ impl Stage {
     }
 
     pub(crate) async fn postgresql() -> Option<Self> {
-        let server = orderflow_servers::postgres()?;
+        let server = block_in_place(orderflow_servers::postgres)?;
         Some(Self::on(&server).await)
     }
 
     /// On a server of the test's choice.
     pub(crate) async fn on(server: &orderflow_servers::Postgres) -> Self {
-        let postgres = server.database().unwrap();
+        let postgres = block_in_place(|| server.database()).unwrap();
         Self::open(database(postgres.url().to_owned()), TempDir::new().unwrap(), Some(postgres)).await
     }
 
@@ -67,7 +68,7 @@ impl Stage {
     /// Runs SQL past the store.
     pub(crate) async fn sql(&self, sql: &str) {
         match &self.postgres {
-            Some(postgres) => drop(postgres.psql(sql).unwrap()),
+            Some(postgres) => drop(block_in_place(|| postgres.psql(sql)).unwrap()),
             None => drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.file().await).await.unwrap()),
         }
     }
@@ -75,7 +76,7 @@ impl Stage {
     /// The one number that a query gives.
     pub(crate) async fn ask(&self, sql: &str) -> i64 {
         match &self.postgres {
-            Some(postgres) => postgres.psql(sql).unwrap().trim().parse().unwrap(),
+            Some(postgres) => block_in_place(|| postgres.psql(sql)).unwrap().trim().parse().unwrap(),
             None => sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut self.file().await).await.unwrap(),
         }
     }
