@@ -2,27 +2,28 @@
 
 use std::{sync::LazyLock, time::Duration};
 
+use lapin::options::QueueDeleteOptions;
 use orderflow_servers::{RabbitMq, needs};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::stage::{Process, Stage, Worker, shared, until};
 
 /// A server that is broken by one test at a time. Each leaves it in order.
-static BREAKABLE: LazyLock<Mutex<Option<Option<RabbitMq>>>> = LazyLock::new(Mutex::default);
+static BREAKABLE: LazyLock<Mutex<Option<RabbitMq>>> = LazyLock::new(Mutex::default);
 
-struct Breakable(MutexGuard<'static, Option<Option<RabbitMq>>>);
+struct Breakable(MutexGuard<'static, Option<RabbitMq>>);
 
 impl Breakable {
     async fn take() -> Option<Self> {
         let mut guard = BREAKABLE.lock().await;
         if guard.is_none() {
-            *guard = Some(tokio::task::spawn_blocking(|| needs(RabbitMq::own())).await.unwrap());
+            *guard = tokio::task::spawn_blocking(|| needs(RabbitMq::own())).await.unwrap();
         }
-        guard.as_ref().is_some_and(Option::is_some).then_some(Self(guard))
+        guard.is_some().then_some(Self(guard))
     }
 
     fn server(&self) -> RabbitMq {
-        self.0.clone().flatten().expect("it was there when this was made")
+        self.0.clone().expect("it was there when this was made")
     }
 
     /// Does something to the server that takes its time.
@@ -117,7 +118,7 @@ async fn a_queue_that_is_deleted_is_made_anew_and_its_messages_are_published_aga
     drop(hanging);
     let process = stage.process(Worker::Sends);
     let (connection, channel) = stage.channel().await;
-    channel.queue_delete(stage.queue.name.as_str().into(), Default::default()).await.unwrap();
+    channel.queue_delete(stage.queue.name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     connection.close(200, "done".into()).await.unwrap();
     stage.table.add(401..=500);
     afterwards(&stage, process).await;

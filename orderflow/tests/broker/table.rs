@@ -52,7 +52,7 @@ impl Table {
     }
 
     pub(crate) fn len(&self) -> i64 {
-        self.rows().len() as i64
+        i64::try_from(self.rows().len()).unwrap()
     }
 
     fn mark(&self, ids: &[NotificationId], at: Option<Instant>) {
