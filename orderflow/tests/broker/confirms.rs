@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orderflow_servers::{Link, needs};
+use orderflow_servers::Link;
 
 use crate::stage::{Stage, Worker, shared, until};
 
@@ -12,11 +12,11 @@ const CONFIRMATION: &[u8] = &[0, 60, 0, 80];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_whose_confirmation_is_lost_are_published_again_and_sent_once() {
     let Some(server) = shared() else { return };
-    let link = needs(Link::to(server.port()).map_err(Into::into)).unwrap();
+    let link = Link::to(server.port()).unwrap();
     let stage = Stage::new(&link.url(&server.url()), 50);
     link.cut_before_reply(CONFIRMATION);
     let publisher = stage.publisher();
-    until("all are published", async || stage.table.marked() == 50).await;
+    until("all are published", async || publisher.published("confirmed") >= 50).await;
     assert!(publisher.published("unknown") > 0, "no confirmation was lost");
     assert!(publisher.metrics.broker_reconnects.get() > 0);
     assert!(stage.waiting().await > 50, "nothing is in the queue twice");
@@ -30,7 +30,7 @@ async fn messages_whose_confirmation_is_lost_are_published_again_and_sent_once()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_cut_again_and_again_loses_nothing() {
     let Some(server) = shared() else { return };
-    let link = needs(Link::to(server.port()).map_err(Into::into)).unwrap();
+    let link = Link::to(server.port()).unwrap();
     let stage = Stage::new(&link.url(&server.url()), 0);
     let process = stage.process(Worker::Sends);
     for round in 0..5 {
@@ -46,7 +46,7 @@ async fn a_connection_that_is_cut_again_and_again_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_carries_nothing_more_is_noticed_and_replaced() {
     let Some(server) = shared() else { return };
-    let link = needs(Link::to(server.port()).map_err(Into::into)).unwrap();
+    let link = Link::to(server.port()).unwrap();
     let stage = Stage::new(&link.url(&server.url()), 50);
     let process = stage.process(Worker::Sends);
     stage.all_sent_once().await;

@@ -1,32 +1,33 @@
 //! The broker goes away, in every way that it can, while notifications are under way.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::Duration};
 
+use lapin::options::QueueDeleteOptions;
 use orderflow_servers::{RabbitMq, needs};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::stage::{Process, Stage, Worker, shared, until};
 
 /// A server that is broken by one test at a time. Each leaves it in order.
-static BREAKABLE: LazyLock<Mutex<Option<Option<RabbitMq>>>> = LazyLock::new(Mutex::default);
+static BREAKABLE: LazyLock<Mutex<Option<RabbitMq>>> = LazyLock::new(Mutex::default);
 
-pub(crate) struct Breakable(MutexGuard<'static, Option<Option<RabbitMq>>>);
+struct Breakable(MutexGuard<'static, Option<RabbitMq>>);
 
 impl Breakable {
-    pub(crate) async fn take() -> Option<Self> {
+    async fn take() -> Option<Self> {
         let mut guard = BREAKABLE.lock().await;
         if guard.is_none() {
-            *guard = Some(tokio::task::spawn_blocking(|| needs(RabbitMq::own())).await.unwrap());
+            *guard = tokio::task::spawn_blocking(|| needs(RabbitMq::own())).await.unwrap();
         }
-        guard.as_ref().is_some_and(Option::is_some).then_some(Self(guard))
+        guard.is_some().then_some(Self(guard))
     }
 
-    pub(crate) fn server(&self) -> RabbitMq {
-        self.0.clone().flatten().expect("it was there when this was made")
+    fn server(&self) -> RabbitMq {
+        self.0.clone().expect("it was there when this was made")
     }
 
     /// Does something to the server that takes its time.
-    pub(crate) async fn now(&self, what: fn(&RabbitMq) -> anyhow::Result<()>) {
+    async fn now(&self, what: fn(&RabbitMq) -> anyhow::Result<()>) {
         let server = self.server();
         tokio::task::spawn_blocking(move || what(&server)).await.unwrap().unwrap();
     }
@@ -97,7 +98,7 @@ async fn a_broker_without_memory_is_waited_for() {
     server.now(|server| server.ctl(&["set_vm_memory_high_watermark", "0"]).map(drop)).await;
     stage.table.add(1..=1_200);
     // Longer than a confirmation may take otherwise.
-    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     let (published, connected) = (process.published("confirmed"), process.broker.is_connected());
     server.now(|server| server.ctl(&["set_vm_memory_high_watermark", "0.6"]).map(drop)).await;
     assert_eq!(published, 0, "it takes messages");
@@ -108,17 +109,17 @@ async fn a_broker_without_memory_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_queue_that_is_deleted_is_made_anew_and_its_messages_are_published_again() {
     let Some(server) = shared() else { return };
-    let mut stage = Stage::new(&server.url(), 1_000);
+    let mut stage = Stage::new(&server.url(), 400);
     // A deleted message was confirmed: only time tells that it is nowhere.
-    stage.queue.republish = std::time::Duration::from_secs(1);
+    stage.queue.republish = Duration::from_secs(5);
+    stage.queue.claim = Duration::from_secs(5);
     let hanging = stage.process(Worker::Hangs);
-    until("messages wait", async || stage.table.marked() > 500).await;
+    until("messages wait", async || hanging.published("confirmed") >= 400).await;
     drop(hanging);
-    stage.queue.claim = std::time::Duration::from_secs(1);
     let process = stage.process(Worker::Sends);
     let (connection, channel) = stage.channel().await;
-    channel.queue_delete(stage.queue.name.as_str().into(), Default::default()).await.unwrap();
+    channel.queue_delete(stage.queue.name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
     connection.close(200, "done".into()).await.unwrap();
-    stage.table.add(1_001..=1_200);
+    stage.table.add(401..=500);
     afterwards(&stage, process).await;
 }

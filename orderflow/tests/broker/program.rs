@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use orderflow_servers::{Behaviour, RabbitMq};
+use orderflow_servers::{Behaviour, Link};
 
 use crate::{
-    outages::Breakable,
     shop::Shop,
     stage::{shared, until},
 };
@@ -50,9 +49,10 @@ async fn what_a_killed_worker_had_is_told_by_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_broker_is_away_orders_wait() {
-    let Some(server) = Breakable::take().await else { return };
-    let Some(shop) = Shop::postgresql(&server.server().url(), "away").await else { return };
-    server.now(RabbitMq::stop).await;
+    let Some(server) = shared() else { return };
+    let link = Link::to(server.port()).unwrap();
+    let Some(shop) = Shop::postgresql(&link.url(&server.url()), "away").await else { return };
+    link.refuse(true);
     let worker = shop.worker(&[("queue.republish", "1s")]);
     shop.orders(20).await;
     until("the broker is left alone", async || {
@@ -63,6 +63,6 @@ async fn while_the_broker_is_away_orders_wait() {
     // Nothing goes around the broker, even though it has been away for longer than `queue.republish`.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(shop.sink.mails().len(), 0);
-    server.now(RabbitMq::start).await;
+    link.refuse(false);
     assert_eq!(shop.all_told(20).await, 0, "somebody was told twice");
 }

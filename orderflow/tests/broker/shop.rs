@@ -140,14 +140,16 @@ impl Shop {
 
     /// Waits until so many orders were told, and makes sure that each was told by mails of one Message-ID. Gives how many
     /// mails there were more than orders.
-    pub(crate) async fn all_told(&self, orders: usize) -> usize {
-        until("all notifications are sent", async || self.notifications("state = 'sent'").await == orders as i64).await;
-        assert_eq!(self.notifications("true").await, orders as i64);
+    pub(crate) async fn all_told(&self, orders: u32) -> usize {
+        until("all notifications are sent", async || self.notifications("state = 'sent'").await == i64::from(orders))
+            .await;
+        assert_eq!(self.notifications("true").await, i64::from(orders));
         let mails = self.sink.mails();
         let mut by_text: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for mail in &mails {
             by_text.entry(&mail.message_id).or_default().push(&mail.to);
         }
+        let orders = orders as usize;
         assert_eq!(by_text.len(), orders, "an occasion has one Message-ID");
         mails.len() - orders
     }

@@ -46,18 +46,13 @@ impl Table {
         self.rows().values().filter(|row| !row.sent).count()
     }
 
-    /// How many the broker is said to have.
-    pub(crate) fn marked(&self) -> usize {
-        self.rows().values().filter(|row| row.published.is_some()).count()
-    }
-
     /// How many a worker has.
     pub(crate) fn claimed(&self) -> usize {
         self.rows().values().filter(|row| row.claim.is_some()).count()
     }
 
     pub(crate) fn len(&self) -> i64 {
-        self.rows().len() as i64
+        i64::try_from(self.rows().len()).unwrap()
     }
 
     fn mark(&self, ids: &[NotificationId], at: Option<Instant>) {

@@ -5,16 +5,18 @@
 //! nothing is lost with a message, a queue or a broker, because of these rules:
 //!
 //! * A notification is marked as published only after the broker has confirmed its message. What was not confirmed, came
-//!   back, or was under way when a connection broke, is given to the broker again.
+//!   back, or was under way when a connection broke, is given to the broker again. (Before, the publisher has it to himself
+//!   for a moment, by a mark that is soon too old, so that several processes seldom publish the same.)
 //! * A mark that is older than `queue.republish` counts no more: whatever is due and did not come out by then is given to the
 //!   broker again, wherever its message has gone.
-//! * Taking a notification up and recording what became of it clear the mark. A retry is thus given to the broker when it is
-//!   due, and so is what a worker took and never finished, once its claim is over.
+//! * Taking a notification up clears the mark, and one that is claimed or not due yet gets none. A retry is thus given to the
+//!   broker when it is due, and so is what a worker took and never finished, once its claim is over.
 //! * A message is acknowledged when the outcome is recorded. If the worker dies before, it comes to another, who finds that
-//!   the notification is still claimed and acknowledges it. That is safe: a claimed notification, or one that is due later,
-//!   is due again at a moment that the table knows, and has no mark then, or one that grows too old; the rules above bring
-//!   it back at the latest `queue.republish` after that moment. (It has a mark only where the confirmation was recorded after
-//!   the message had been taken.)
+//!   the notification is still claimed and acknowledges it. That is safe, and so it is for one that is due later: it has no
+//!   mark, and is due again at a moment that the table knows. Should it be due, taken, and due again before its confirmation
+//!   is recorded, it has a mark for a message that is gone; then it comes back `queue.republish` later.
+//! * The broker is given no more than some thousand messages at once; the others wait in the table. Else a queue that nobody
+//!   empties would grow with each round of `queue.republish`.
 //!
 //! While the broker is away, orders are accepted and notifications made as ever. They wait in the table: workers do not go
 //! around the broker, however long it is away, since the queue is there to decide who does how much. They go out when it is
@@ -94,7 +96,7 @@ impl Broker {
         }))))
     }
 
-    /// Whether all connections to it that were begun stand. One that is frozen is noticed after twice the heartbeat.
+    /// Whether messages can be given to it and come from it. That it is frozen is noticed after twice the heartbeat.
     pub fn is_connected(&self) -> bool {
         self.0.connected.iter().all(|connected| connected.load(Ordering::Relaxed))
     }
