@@ -24,7 +24,9 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    jobs, ops, scheduler,
+    jobs, ops,
+    redis::Redis,
+    scheduler,
     store::{
         self, Backend, SharedStore,
         replicas::Replicated,
@@ -86,13 +88,19 @@ pub async fn start(config: Config) -> Result<Running> {
     let config = Arc::new(config);
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let shared = Shared { feed: backend.feed(), ..Shared::default() };
+    let mut shared = Shared { feed: backend.feed(), ..Shared::default() };
+    shared.redis = Redis::connect(&config.redis, shared.metrics.clone());
     backend.count_in(&shared.metrics);
+    let announcer = Announcer::of(&config, shared.redis.as_ref());
     let mut background = Background::default();
     let store = with_replicas(&backend, &config, &shared, &mut background)?;
     let app = App::new(Arc::clone(&config), store, keys, shared);
     background.spawn(|stop| app.events.clone().run(stop));
-    background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
+    background.spawn(|stop| events::announce(app.events.clone(), announcer, stop));
+    background.spawn(|stop| {
+        let app = app.clone();
+        async move { app.cache.follow(stop).await }
+    });
     if config.works_in_process() {
         jobs::start(&config, backend.jobs(), &app.metrics, &app.wake, FINISH, &mut background)?;
         scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
