@@ -50,11 +50,22 @@ struct Progress {
     _place: Place,
 }
 
+/// What a client comes with.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Nothing: it wants what is new.
+    Nothing,
+    /// The place up to which it has heard.
+    After(Cursor),
+    /// Something that is no identifier.
+    Nonsense,
+}
+
 enum State {
-    /// Nothing was sent yet. What the client came with: nothing, or an identifier, which may not be one.
-    New(Option<Option<Cursor>>),
+    /// Nothing was sent yet.
+    New(Asked),
     /// Its first words were sent, and it waits until the feed is read.
-    Waiting(Option<Option<Cursor>>),
+    Waiting(Asked),
     /// It is sent what it missed. So many were, and whether its place is one that can be gone on from is known after the
     /// first.
     Behind { sent: usize, known: bool },
@@ -90,7 +101,7 @@ impl Listener {
         let ending = events.0.ending.subscribe();
         let mut life = interval_at(Instant::now() + SIGN_OF_LIFE, SIGN_OF_LIFE);
         life.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let state = State::New(last_id.map(|id| id.parse().ok()));
+        let state = State::New(last_id.map_or(Asked::Nothing, |id| id.parse().map_or(Asked::Nonsense, Asked::After)));
         let last = Cursor { transaction: 0, row: 0, at: 0 };
         Self { ending, life, progress: Progress { state, last, events, receiver, _seat: seat, _place: place } }
     }
@@ -134,16 +145,16 @@ impl Progress {
         }
     }
 
-    async fn begin(&mut self, asked: Option<Option<Cursor>>) -> Bytes {
+    async fn begin(&mut self, asked: Asked) -> Bytes {
         let handed = self.events.0.reading().await;
         match asked {
-            Some(Some(cursor)) => {
+            Asked::After(cursor) => {
                 self.last = cursor;
                 self.state = State::Behind { sent: 0, known: false };
                 Bytes::new()
             }
-            Some(None) => self.reset(Why::Unknown, handed),
-            None => {
+            Asked::Nonsense => self.reset(Why::Unknown, handed),
+            Asked::Nothing => {
                 (self.last, self.state) = (handed, State::Live);
                 sse::id(handed)
             }
@@ -265,6 +276,8 @@ fn joined(mut pieces: VecDeque<Bytes>) -> Bytes {
         return pieces.pop_front().unwrap_or_default();
     }
     let mut all = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    pieces.iter().for_each(|piece| all.extend_from_slice(piece));
+    for piece in &pieces {
+        all.extend_from_slice(piece);
+    }
     all.freeze()
 }

@@ -94,6 +94,7 @@ pub async fn start(config: Config) -> Result<Running> {
     let redis = Redis::connect(&config.redis, metrics.clone());
     let shared = Shared { metrics, feed: backend.feed(), redis, ..Shared::default() };
     backend.count_in(&shared.metrics);
+    let announcer = Announcer::of(&config, shared.redis.as_ref());
     let mut background = Background::default();
     let store = with_replicas(&backend, &config, &shared, &mut background)?;
     let app = App::new(Arc::clone(&config), store, keys, shared);
@@ -102,7 +103,7 @@ pub async fn start(config: Config) -> Result<Running> {
         async move { app.cache.follow(stop).await }
     });
     background.spawn(|stop| app.events.clone().run(stop));
-    background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
+    background.spawn(|stop| events::announce(app.events.clone(), announcer, stop));
     if in_process(&config) {
         jobs::start(&config, backend.jobs(), &app.metrics, &app.wake, FINISH, &mut background)?;
         scheduler::begin(&config, &backend, &app.metrics, &mut background)?;

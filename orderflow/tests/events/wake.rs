@@ -1,5 +1,7 @@
 //! How one instance hears of what another did, long before it would have looked by itself.
 
+use orderflow_servers::{Redis, needs};
+
 use crate::{
     client::Client,
     stage::{Stage, order, until},
@@ -55,10 +57,33 @@ async fn a_connection_that_is_ended_is_opened_again_and_nothing_stays_unheard() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_word_events_are_found_by_looking() {
-    // Behind a pooler nobody can listen, and nothing is said of a way past it.
-    let Some(mut stage) = Stage::postgresql_with(&[("database.pooler", "transaction")]).await else { return };
+async fn with_redis_orders_are_heard_of_by_it_and_again_after_it_was_away() {
+    let Some(redis) = needs(Redis::own()) else { return };
+    let Some(mut stage) = Stage::postgresql_with(&[NEVER, ("redis.url", &redis.url())]).await else { return };
     stage.instance().await;
+    let [near, far] = [0, 1].map(|at| stage.instances[at].public);
+    let mut client = Client::open(far, None).await;
+    client.ready().await;
+    for _ in 0..2 {
+        for at in [near, far, near] {
+            let id = order(at).await;
+            assert_eq!(client.order().await, id);
+        }
+        assert_eq!(lines(&stage, "*"), 0, "the database is not asked to pass it on");
+        redis.stop().unwrap();
+        // Nobody is told of this one before Redis is back.
+        let id = order(near).await;
+        redis.start().unwrap();
+        assert_eq!(client.order().await, id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_redis_events_are_found_by_looking() {
+    let Some(redis) = needs(Redis::own()) else { return };
+    let Some(mut stage) = Stage::postgresql_with(&[("redis.url", &redis.url())]).await else { return };
+    stage.instance().await;
+    redis.stop().unwrap();
     let far = stage.instances[1].public;
     let mut client = Client::open(far, None).await;
     client.ready().await;
@@ -66,5 +91,4 @@ async fn without_a_word_events_are_found_by_looking() {
         let id = stage.order().await;
         assert_eq!(client.order().await, id);
     }
-    assert_eq!(lines(&stage, "*"), 0);
 }
