@@ -18,5 +18,6 @@ pub mod mail;
 pub mod metrics;
 pub mod ops;
 pub mod resilience;
+pub mod scheduler;
 pub mod server;
 pub mod store;

@@ -7,9 +7,10 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util:
 
 use crate::config::{Log, LogFormat};
 
-/// What the configured filter is added to: statements are too many to log one and all, and hold what customers sent. A filter
-/// that names their target has its way.
-const QUIET: &str = "sqlx::query=warn";
+/// What the configured filter is added to: statements are too many to log one and all, and hold what customers sent; and
+/// the broker's client calls every connection that breaks several errors, which are told once by whoever makes the next. A
+/// filter that names their target has its way.
+const QUIET: &str = "sqlx::query=warn,lapin=off";
 
 /// Sends every event that the configuration asks for to standard error, from now on and for the whole process.
 ///

@@ -248,10 +248,9 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        // A client that takes nothing is not told that it lags: its connection ends when nothing could be written for long.
-        let behind = self.receiver.len() > self.events.0.settings.buffer;
-        if behind && matches!(self.state, State::Live | State::Behind { .. }) {
-            self.dropped("lagged");
+        // A client that takes nothing is told nothing: its connection ends when nothing could be written for long.
+        if matches!(self.state, State::Live | State::Behind { .. }) && !self.receiver.is_empty() {
+            self.dropped("stalled");
         }
     }
 }

@@ -36,6 +36,7 @@ use crate::{
     config::Config,
     domain::{Cursor, Customer, CustomerId, Order, OrderId, Product, ProductId},
     events::{Events, SharedFeed, Silence},
+    jobs::Wake,
     metrics::Metrics,
     ops::Health,
     store::{Position, Rows, SharedStore},
@@ -61,6 +62,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What is told about orders as they happen.
     pub events: Events,
+    /// Who is told that an order was placed.
+    pub wake: Wake,
     /// Whether it matters which copy of the database is read.
     replicated: bool,
     products: Coalescer<ProductId, Product>,
@@ -74,11 +77,13 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Where events are read.
     pub feed: SharedFeed,
+    /// Who works in the same process.
+    pub wake: Wake,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { metrics: Metrics::default(), feed: Arc::new(Silence) }
+        Self { metrics: Metrics::default(), feed: Arc::new(Silence), wake: Wake::default() }
     }
 }
 
@@ -103,6 +108,7 @@ impl App {
             health: Health::new(Arc::clone(&store)),
             events: Events::new(config.events.clone(), shared.feed, shared.metrics.clone()),
             metrics: shared.metrics,
+            wake: shared.wake,
             replicated,
             products: Coalescer::new(
                 together,

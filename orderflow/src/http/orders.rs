@@ -116,6 +116,7 @@ async fn place(
                 app.cache.invalidate(Tag::Product(item.product_id));
             }
             app.events.placed();
+            app.wake.placed();
         }
         placed.map(|placed| (placed, position, app))
     });

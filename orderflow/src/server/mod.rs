@@ -1,5 +1,6 @@
 //! The service from its first listener to its last connection: bind, open the store, serve, drain.
 
+mod beside;
 mod connection;
 mod listener;
 
@@ -12,6 +13,8 @@ use tokio::{
     sync::watch,
 };
 
+pub use beside::{Bench, work};
+
 use crate::{
     auth::{self, Keys, NewKey},
     background::Background,
@@ -21,7 +24,7 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    ops,
+    jobs, ops, scheduler,
     store::{
         self, Backend, SharedStore,
         replicas::Replicated,
@@ -37,6 +40,8 @@ const MAX_OPS_CONNECTIONS: usize = 64;
 const QUEUE: u32 = 4096;
 /// How long background tasks may take to end, after the last request has.
 const BACKGROUND: Duration = Duration::from_secs(5);
+/// How long mails that a worker has begun may take of that.
+const FINISH: Duration = Duration::from_secs(3);
 /// How often clients that were not seen for a while are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(30);
 
@@ -82,11 +87,16 @@ pub async fn start(config: Config) -> Result<Running> {
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
     let shared = Shared { feed: backend.feed(), ..Shared::default() };
+    backend.count_in(&shared.metrics);
     let mut background = Background::default();
     let store = with_replicas(&backend, &config, &shared, &mut background)?;
     let app = App::new(Arc::clone(&config), store, keys, shared);
     background.spawn(|stop| app.events.clone().run(stop));
     background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
+    if config.works_in_process() {
+        jobs::start(&config, backend.jobs(), &app.metrics, &app.wake, FINISH, &mut background)?;
+        scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
+    }
 
     let edge = Edge::new(http::router(app.clone()), app.clone());
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -99,10 +109,7 @@ pub async fn start(config: Config) -> Result<Running> {
             streaming,
         })
     };
-    let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: config.http.idle_timeout };
-    let ops_router = ops::router(app.clone());
-    let ops_served =
-        listener::serve(ops_listener, limits, phases, move |_, _| TowerToHyperService::new(ops_router.clone()));
+    let ops_served = show_operators(ops_listener, &app, phases);
     let housekeeping = tokio::spawn(async move {
         let mut tick = tokio::time::interval(FORGET_EVERY);
         loop {
@@ -162,6 +169,13 @@ impl Running {
         self.app.store.close().await;
         tracing::info!("ended");
     }
+}
+
+/// Serves the operators' routes.
+fn show_operators(listener: TcpListener, app: &App, phases: watch::Receiver<Phase>) -> Served {
+    let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: app.config.http.idle_timeout };
+    let router = ops::router(app.clone());
+    listener::serve(listener, limits, phases, move |_, _| TowerToHyperService::new(router.clone()))
 }
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener> {

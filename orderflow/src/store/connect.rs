@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{SharedStore, StoreError, postgres, sqlite};
-use crate::{config::Database, events::SharedFeed};
+use crate::{config::Database, events::SharedFeed, jobs::SharedJobs, metrics::Metrics, scheduler::SharedSchedule};
 
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +77,15 @@ impl Backend {
         })
     }
 
+    /// Counts among these metrics from now on.
+    pub fn count_in(&self, metrics: &Metrics) {
+        match self {
+            // One file, one process: nothing is tried again.
+            Self::Sqlite(_) => {}
+            Self::Postgres(store) => store.count_in(metrics),
+        }
+    }
+
     /// What happens to orders, in the order in which it can be read.
     pub fn feed(&self) -> SharedFeed {
         match self {
@@ -87,6 +96,27 @@ impl Backend {
 
     /// Orders, products and customers in it.
     pub fn store(&self) -> SharedStore {
+        match self {
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// What the scheduler does in it. `database` and `data_dir` are those that it was opened with.
+    ///
+    /// # Errors
+    ///
+    /// When `database.direct_url` cannot be read.
+    pub fn schedule(&self, database: &Database, data_dir: &Path) -> Result<SharedSchedule, ConnectError> {
+        Ok(match (self, kind(database, data_dir)?) {
+            (Self::Sqlite(store), Kind::Sqlite(file)) => Arc::new(sqlite::Schedule::new(store.clone(), &file)),
+            (Self::Postgres(store), Kind::Postgres) => Arc::new(postgres::Schedule::new(store.clone(), database)?),
+            _ => return Err(ConnectError::Scheme),
+        })
+    }
+
+    /// Notifications in it.
+    pub fn jobs(&self) -> SharedJobs {
         match self {
             Self::Sqlite(store) => store.clone(),
             Self::Postgres(store) => store.clone(),

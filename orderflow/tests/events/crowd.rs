@@ -77,6 +77,6 @@ async fn two_instances_on_one_postgresql() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_that_hear_nothing_of_each_other() {
     // On one file, where nothing but looking now and then tells one of the other.
-    let stage = Stage::sqlite_with(&[("events.poll", "50ms")]).await;
+    let stage = Stage::sqlite().await;
     everybody_hears_of_every_order_once_and_in_one_order(stage).await;
 }

@@ -173,7 +173,7 @@ async fn whoever_does_not_follow_is_dropped_and_the_others_go_on() {
     stage.says("event_streams_dropped_total{reason=\"lagged\"} 1");
     // One whose connection takes nothing is not even told: it is found out when that ends.
     drop(gone);
-    stage.says("event_streams_dropped_total{reason=\"lagged\"} 2");
+    stage.says("event_streams_dropped_total{reason=\"stalled\"} 1");
     stage.numbers.place(1);
     assert_eq!(hear(&mut quick, 1).await, [501]);
     drop(slow);

@@ -76,6 +76,7 @@ impl Stage {
             ("database.acquire_timeout", "30s"),
             ("database.statement_timeout", "30s"),
             ("database.max_connections", "6"),
+            ("events.poll", "50ms"),
             ("http.request_timeout", "60s"),
             ("database.url", url),
             ("auth.keys", &format!(r#"[{{ name = "shop", role = "writer", sha256 = "{hash}" }}]"#)),

@@ -57,8 +57,7 @@ async fn a_connection_that_is_ended_is_opened_again_and_nothing_stays_unheard() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_word_events_are_found_by_looking() {
     // Behind a pooler nobody can listen, and nothing is said of a way past it.
-    let settings = [("events.poll", "50ms"), ("database.pooler", "transaction")];
-    let Some(mut stage) = Stage::postgresql_with(&settings).await else { return };
+    let Some(mut stage) = Stage::postgresql_with(&[("database.pooler", "transaction")]).await else { return };
     stage.instance().await;
     let far = stage.instances[1].public;
     let mut client = Client::open(far, None).await;

@@ -128,7 +128,7 @@
             make("td", { role: "cell" }, meaning(schema, parameter.description), shown === undefined ? null : [" Example: ", make("code", {}, String(shown))]));
     }));
 
-    const jsonOf = (content = {}) => Object.entries(content).find(([type]) => type.includes("json"))?.[1];
+    const jsonOf = (content = {}) => Object.entries(content).find(([type]) => type.includes("json") || type === "text/event-stream")?.[1];
 
     const responses = (operation) => Object.entries(operation.responses).map(([status, response]) => {
         const headers = Object.entries(response.headers ?? {});
@@ -155,6 +155,22 @@
 
     const block = (label, text, wrap) => [make("h5", { class: "muted" }, label), make("pre", { tabindex: "0", "aria-label": label, class: wrap ? "wrap" : "" }, text)];
 
+    // A stream has no end: what it says within some seconds is shown.
+    const EVENTS_WAIT = 10_000;
+    const isStream = (response) => (response.headers.get("content-type") ?? "").startsWith("text/event-stream");
+    const first = async (response, wait) => {
+        const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+        const timer = setTimeout(() => reader.cancel(), wait);
+        let text = "";
+        for (;;) {
+            const { done, value } = await reader.read();
+            if (done) break;
+            text += value;
+        }
+        clearTimeout(timer);
+        return text;
+    };
+
     // Sends what a form says and shows everything that comes back.
     const send = async (form, method, path, secured, result) => {
         const headers = {};
@@ -175,7 +191,7 @@
         try {
             const began = performance.now();
             const response = await fetch(url, { method, headers, body, cache: "no-store", redirect: "manual" });
-            const text = await response.text();
+            const text = await (isStream(response) ? first(response, EVENTS_WAIT) : response.text());
             const took = performance.now() - began;
             result.replaceChildren(
                 make("p", {}, make("span", { class: "status" }, `${response.status} ${response.statusText}`), ` after ${took.toFixed(took < 10 ? 1 : 0)} ms`),

@@ -1,12 +1,14 @@
 //! Opening connections, and who runs a call: reads run where they are asked for, writes in a task of their own.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::OnceLock, time::Duration};
 
 use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 
 use super::{Lease, Pool, position};
 use crate::{
     config::{Database, Pooler, Secret},
+    metrics::Metrics,
+    resilience::Budget,
     store::{ConnectError, Position, Result, StoreError, pool::Limits},
 };
 
@@ -18,6 +20,8 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Orders in PostgreSQL. Connections are opened as they are needed and kept.
 pub struct PostgresStore {
     pub(super) pool: Pool,
+    /// What retries of reads are paid from.
+    retries: OnceLock<Budget>,
 }
 
 /// How every connection to `url` is opened, with no limit on statements.
@@ -77,7 +81,7 @@ impl PostgresStore {
             statement: database.statement_timeout + GRACE,
             transaction,
         };
-        Ok(Self { pool: Pool::new(options, limits) })
+        Ok(Self { pool: Pool::new(options, limits), retries: OnceLock::new() })
     }
 
     /// How far the log of the server has come: what was committed before lies before it.
@@ -85,13 +89,21 @@ impl PostgresStore {
         self.read(position::position).await
     }
 
-    /// Runs a read, and once more if its connection turned out to be dead: the second try gets one that was tested.
+    /// Counts retries among these metrics. To be said before the first read.
+    pub(in crate::store) fn count_in(&self, metrics: &Metrics) {
+        let _ = self.retries.set(Budget::new("reads", metrics.clone()));
+    }
+
+    /// Runs a read, and once more if its connection turned out to be dead: the second try gets one that was tested. While
+    /// the database is away only a tenth of all reads are tried again.
     pub(super) async fn read<T, F>(&self, work: impl Fn(Lease) -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
+        let retries = self.retries.get_or_init(|| Budget::new("reads", Metrics::default()));
+        retries.first();
         match work(self.pool.acquire().await?).await {
-            Err(StoreError::Unavailable(_)) => work(self.pool.acquire().await?).await,
+            Err(StoreError::Unavailable(_)) if retries.again() => work(self.pool.acquire().await?).await,
             result => result,
         }
     }

@@ -79,7 +79,9 @@ impl Replicated {
         let replica = |url: &Secret| {
             let options = options(url.expose())?;
             let name = format!("{}:{}", options.get_host(), options.get_port());
-            Ok(Replica::new(name, PostgresStore::at(url, &limits)?))
+            let store = PostgresStore::at(url, &limits)?;
+            store.count_in(&metrics);
+            Ok(Replica::new(name, store))
         };
         let shared = Arc::new(Shared {
             primary,

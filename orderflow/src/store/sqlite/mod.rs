@@ -6,9 +6,11 @@
 
 mod connect;
 mod feed;
+mod jobs;
 mod migrate;
 mod read;
 mod rows;
+mod schedule;
 mod write;
 
 use async_trait::async_trait;
@@ -16,8 +18,11 @@ use sqlx::SqliteConnection;
 
 pub use connect::SqliteStore;
 pub(super) use connect::{file, options};
+pub use jobs::JOB_STATEMENTS;
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
+pub use schedule::SCHEDULE;
+pub(super) use schedule::Schedule;
 
 use super::{Placed, PoolUse, Result, Rows, Store, pool};
 use crate::domain::{
