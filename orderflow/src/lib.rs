@@ -17,6 +17,7 @@ pub mod log;
 pub mod mail;
 pub mod metrics;
 pub mod ops;
+pub mod redis;
 pub mod resilience;
 pub mod scheduler;
 pub mod server;

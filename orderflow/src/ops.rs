@@ -22,6 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     http::{App, Caching, Representation},
+    redis::Redis,
     store::{PoolUse, ReplicaState, SharedStore},
 };
 
@@ -34,10 +35,30 @@ const FRESH: Duration = Duration::from_millis(100);
 /// Whether the service can do its work.
 pub struct Health {
     store: SharedStore,
+    redis: Option<Redis>,
     draining: AtomicBool,
     started: Instant,
-    /// When the database was last asked, whether it answered, and how long that took in milliseconds.
-    last: Mutex<Option<(Instant, bool, f64)>>,
+    database: Mutex<Option<Asked>>,
+    redis_asked: Mutex<Option<Asked>>,
+}
+
+/// What a dependency said to a probe.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Instant,
+    ok: bool,
+    latency_ms: f64,
+}
+
+/// How a dependency is doing that the service can do without.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Lesser {
+    /// Whether it answered.
+    pub ok: bool,
+    /// Whether the service can do nothing without it: it can.
+    pub critical: bool,
+    /// How long it took to answer, in milliseconds.
+    pub latency_ms: f64,
 }
 
 /// How one dependency is doing.
@@ -118,6 +139,9 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub replicas: Vec<ReplicaCheck>,
+    /// The Redis server, where one is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Lesser>,
 }
 
 /// An answer to the two short probes.
@@ -129,9 +153,16 @@ pub struct Status {
 }
 
 impl Health {
-    /// Of a service on this store, that starts now.
-    pub fn new(store: SharedStore) -> Self {
-        Self { store, draining: AtomicBool::new(false), started: Instant::now(), last: Mutex::default() }
+    /// Of a service on this store and this Redis server, that starts now.
+    pub fn new(store: SharedStore, redis: Option<Redis>) -> Self {
+        Self {
+            store,
+            redis,
+            draining: AtomicBool::new(false),
+            started: Instant::now(),
+            database: Mutex::default(),
+            redis_asked: Mutex::default(),
+        }
     }
 
     /// From now on the service is not ready, so that nobody sends it anything new.
@@ -144,25 +175,15 @@ impl Health {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// Whether the database answers, and how long it took. Probes are not refused, so that however many there are must not
-    /// become its load: those that come together share an answer.
-    async fn database(&self) -> (bool, f64) {
-        let mut last = self.last.lock().await;
-        if let Some((asked, ok, latency_ms)) = *last
-            && asked.elapsed() < FRESH
-        {
-            return (ok, latency_ms);
-        }
-        let began = Instant::now();
-        let ok = matches!(tokio::time::timeout(PROBE_TIMEOUT, self.store.ping()).await, Ok(Ok(())));
-        let latency_ms = milliseconds(began.elapsed());
-        *last = Some((Instant::now(), ok, latency_ms));
-        (ok, latency_ms)
-    }
-
     /// Asks everything that the service depends on.
     pub async fn report(&self) -> Report {
-        let (ok, latency_ms) = self.database().await;
+        let redis = async {
+            let redis = self.redis.as_ref()?;
+            let Asked { ok, latency_ms, .. } = asked(&self.redis_asked, async || redis.ping().await.is_ok()).await;
+            Some(Lesser { ok, critical: false, latency_ms })
+        };
+        let database = asked(&self.database, async || self.store.ping().await.is_ok());
+        let (Asked { ok, latency_ms, .. }, redis) = tokio::join!(database, redis);
         let PoolUse { open, idle, max } = self.store.pool();
         let database = Check {
             ok,
@@ -181,8 +202,24 @@ impl Health {
             uptime_seconds: self.started.elapsed().as_secs(),
             database,
             replicas: self.store.replicas().into_iter().map(ReplicaCheck::from).collect(),
+            redis,
         }
     }
+}
+
+/// What a dependency says, and how long that took. Probes are not refused, so that however many there are must not become
+/// its load: those that come together share an answer.
+async fn asked(last: &Mutex<Option<Asked>>, ask: impl AsyncFnOnce() -> bool) -> Asked {
+    let mut last = last.lock().await;
+    if let Some(asked) = *last
+        && asked.at.elapsed() < FRESH
+    {
+        return asked;
+    }
+    let began = Instant::now();
+    let ok = matches!(tokio::time::timeout(PROBE_TIMEOUT, ask()).await, Ok(true));
+    let latency_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+    *last.insert(Asked { at: Instant::now(), ok, latency_ms })
 }
 
 fn answer(ok: bool, body: &impl Serialize) -> Response {

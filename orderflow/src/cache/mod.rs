@@ -1,24 +1,38 @@
-//! Answers that are kept in memory: loaded once however many ask, dropped when what they were made from changes, bounded in
-//! bytes.
+//! Answers that are kept: loaded once however many ask, dropped when what they were made from changes, bounded in bytes.
+//!
+//! They are kept in memory, and where there is a Redis server also there, for all instances. While it is away, an instance
+//! gives what it has in memory until that entry's time is over, and loads the rest: then it may give what another instance
+//! has changed meanwhile, and never what it has changed itself. An instance that ends between a change and telling of it
+//! leaves the old answer to the others, for at most the time that Redis and then memory keep it.
 
+mod shared;
+mod stable;
 mod tags;
 
 use std::{
     future::Future,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use moka::Expiry;
+use prometheus_client::metrics::counter::Counter;
 
 pub use tags::{Tag, Tags};
 
 use crate::{
+    background::Stop,
     config,
     domain::{Category, ProductId, Window},
     http::Representation,
+    metrics::Metrics,
+    redis::Redis,
     store::StoreError,
 };
+use shared::{Found, Shared};
 
 /// What an answer is kept under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,6 +43,13 @@ pub enum Key {
     Products(Option<Category>, Window),
     /// The totals.
     Stats,
+}
+
+impl Key {
+    /// What it is called in Redis. Each version of the service has names of its own, since its answers may look different.
+    fn shared(&self) -> String {
+        format!("{} {self:?}", env!("CARGO_PKG_VERSION"))
+    }
 }
 
 /// A loaded answer.
@@ -58,6 +79,16 @@ pub struct Cache {
     tags: Tags,
     ttl: Duration,
     stats_ttl: Duration,
+    /// The second level, where there is one.
+    shared: Option<Arc<Shared>>,
+    counts: Counts,
+}
+
+/// Looked up once: a family takes a lock for each look.
+struct Counts {
+    memory: Counter,
+    redis: Counter,
+    misses: Counter,
 }
 
 struct ByEntry;
@@ -81,8 +112,8 @@ fn weight(_: &Key, entry: &Entry) -> u32 {
 }
 
 impl Cache {
-    /// An empty cache.
-    pub fn new(settings: &config::Cache) -> Self {
+    /// A cache whose first level is empty. The second is used once [`Cache::follow`] runs.
+    pub fn new(settings: &config::Cache, redis: Option<Redis>, metrics: &Metrics) -> Self {
         let entries = settings.enabled.then(|| {
             moka::future::Cache::builder()
                 .max_capacity(settings.max_bytes)
@@ -90,7 +121,15 @@ impl Cache {
                 .expire_after(ByEntry)
                 .build()
         });
-        Self { entries, tags: Tags::default(), ttl: settings.ttl, stats_ttl: settings.stats_ttl }
+        let hits = |level| metrics.cache_hits.get_or_create_owned(&[("level", level)]);
+        Self {
+            entries,
+            tags: Tags::default(),
+            ttl: settings.ttl,
+            stats_ttl: settings.stats_ttl,
+            shared: redis.filter(|_| settings.enabled).map(|redis| Arc::new(Shared::new(redis, settings))),
+            counts: Counts { memory: hits("memory"), redis: hits("redis"), misses: metrics.cache_misses.clone() },
+        }
     }
 
     /// The answer under this key, loaded if it is not there or no longer true. However many ask at once, one of them loads;
@@ -108,15 +147,26 @@ impl Cache {
         if let Some(entry) = entries.get(&key).await
             && self.holds(&entry)
         {
+            self.counts.memory.inc();
             return entry.lookup;
         }
         let asked = self.tags.now();
         loop {
-            let fill = self.fill(&key, &load);
+            // Whether it was this caller who filled the entry, which counts how.
+            let filled = AtomicBool::new(false);
+            let fill = async {
+                filled.store(true, Ordering::Relaxed);
+                self.fill(&key, &load).await
+            };
             let entry =
                 entries.entry(key.clone()).or_insert_with_if(fill, |entry| !self.holds(entry)).await.into_value();
             // Somebody else's load may have read before a change that this caller knows of. The next one begins after it.
             if entry.loaded >= asked || !self.tags.changed_since(entry.loaded, &entry.places) {
+                if !filled.into_inner() {
+                    let answered = matches!(entry.lookup, Ok(Some(_)));
+                    let count = if answered { &self.counts.memory } else { &self.counts.misses };
+                    count.inc();
+                }
                 return entry.lookup;
             }
         }
@@ -126,26 +176,77 @@ impl Cache {
     where
         F: Future<Output = Result<Option<Loaded>, Arc<StoreError>>>,
     {
-        let ttl = jittered(if *key == Key::Stats { self.stats_ttl } else { self.ttl });
+        let ttl = if *key == Key::Stats { self.stats_ttl } else { self.ttl };
+        let mut ticket = None;
+        if let Some(shared) = &self.shared {
+            let name = key.shared();
+            match shared.lookup(&name, &self.tags).await {
+                Found::Hit(hit) => {
+                    self.counts.redis.inc();
+                    let lookup = Ok(Some(Arc::new(Representation::of(hit.body))));
+                    // What is kept for a while there and then here would be kept for longer than anybody said.
+                    let ttl = jittered(ttl).min(hit.left);
+                    return Entry { lookup, loaded: hit.asked, places: hit.places, ttl };
+                }
+                Found::Load(right) => ticket = Some((right, name)),
+                Found::Nothing => {}
+            }
+        }
+        self.counts.misses.inc();
         let loaded = self.tags.now();
         let (lookup, places) = match load().await {
             Ok(Some(Loaded { representation, tags })) => {
-                (Ok(Some(Arc::new(representation))), tags.into_iter().map(|tag| self.tags.place(tag)).collect())
+                let places: Arc<[u32]> = tags.into_iter().map(Tag::place).collect();
+                if let (Some((ticket, name)), Some(shared)) = (ticket, &self.shared) {
+                    let ttl = if *key == Key::Stats { self.stats_ttl } else { shared.ttl() };
+                    ticket.store(&name, representation.body(), &places, jittered(ttl));
+                }
+                (Ok(Some(Arc::new(representation))), places)
             }
             Ok(None) => (Ok(None), Arc::default()),
             Err(error) => (Err(error), Arc::default()),
         };
-        let ttl = if matches!(lookup, Ok(Some(_))) { ttl } else { Duration::ZERO };
+        let ttl = if matches!(lookup, Ok(Some(_))) { jittered(ttl) } else { Duration::ZERO };
         Entry { lookup, loaded, places, ttl }
     }
 
-    /// Says that what this tag names has changed, so that no answer made from it is given again.
-    pub fn invalidate(&self, tag: Tag) {
-        self.tags.change(tag);
+    /// Says that what these tags name has changed, so that no answer made from it is given again: not here, once this
+    /// returns or is abandoned, and not by other instances, once they are told. If Redis cannot tell them in time, they are
+    /// told as soon as it can.
+    pub async fn invalidate(&self, tags: impl IntoIterator<Item = Tag>) {
+        let places: Vec<_> = tags.into_iter().map(Tag::place).collect();
+        // Last, so that nobody brings back from Redis what was true before it was told.
+        let changed = Changed { tags: &self.tags, places: &places };
+        if let Some(shared) = &self.shared {
+            shared.invalidate(&places).await;
+        }
+        drop(changed);
+    }
+
+    /// Keeps the second level usable, and hears what other instances have changed, until it is time to stop.
+    pub async fn follow(&self, mut stop: Stop) {
+        let Some(shared) = &self.shared else { return };
+        tokio::select! {
+            () = stop.wait() => {}
+            () = shared.stay_joined() => {}
+            () = shared.listen(&self.tags) => {}
+        }
     }
 
     fn holds(&self, entry: &Entry) -> bool {
         matches!(entry.lookup, Ok(Some(_))) && !self.tags.changed_since(entry.loaded, &entry.places)
+    }
+}
+
+/// Marks a change in memory when it is dropped, however that comes.
+struct Changed<'a> {
+    tags: &'a Tags,
+    places: &'a [u32],
+}
+
+impl Drop for Changed<'_> {
+    fn drop(&mut self) {
+        self.tags.change(self.places.iter().copied());
     }
 }
 

@@ -67,7 +67,7 @@ table::settings! {
         rate_limit_shared: bool = Switch, "false";
         /// The most lists and totals that are worked on at once, of all that `max_in_flight` allows: they must not keep
         /// single reads waiting.
-        max_lists_in_flight: usize = Count(1..=1_000_000), "256";
+        max_lists_in_flight: usize = Count(1..=1_000_000), "768";
         /// The most writes that are worked on at once, of all that `max_in_flight` allows.
         max_writes_in_flight: usize = Count(1..=1_000_000), "512";
     }
@@ -131,7 +131,7 @@ table::settings! {
         ttl: Duration = Time(1..=24 * HOUR), "1m";
         /// How long the totals are kept.
         stats_ttl: Duration = Time(1..=24 * HOUR), "10s";
-        /// The most answers that are kept in Redis.
+        /// The most answers that are kept in Redis. One of more than 64 KiB is kept in memory only.
         redis_entries: u32 = Count(1..=10_000_000), "100000";
         /// How long an answer is kept in Redis; the totals are kept there as long as in memory.
         redis_ttl: Duration = Time(1..=24 * HOUR), "10m";

@@ -57,7 +57,7 @@ struct Inner {
 impl Edge {
     /// Puts the limits of an application's configuration before its routes.
     pub fn new(router: Router, app: App) -> Self {
-        let rate = ClientRate::new(&app.config.http);
+        let rate = ClientRate::new(&app.config.http, app.redis.clone());
         let http = &app.config.http;
         let in_flight = InFlight::new(http.max_in_flight);
         let (lists, writes) = (InFlight::new(http.max_lists_in_flight), InFlight::new(http.max_writes_in_flight));
@@ -99,7 +99,7 @@ impl Edge {
         if path == "/healthz" || path.starts_with("/healthz/") {
             return self.handled(request).await;
         }
-        if let Err(seconds) = inner.rate.admit(peer, request.headers()) {
+        if let Err(seconds) = inner.rate.admit(peer, request.headers()).await {
             return Problem::new(Kind::RateLimited).retry_after(seconds).into_response();
         }
         let Some(_slot) = inner.in_flight.enter() else { return self.refused("all") };

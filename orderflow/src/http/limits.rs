@@ -6,32 +6,70 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use ::redis::Script;
 use axum::http::{HeaderMap, Method};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
+use sha2::{Digest, Sha256};
 
-use crate::config;
+use crate::{
+    auth::hex,
+    config,
+    redis::{Operation, Redis},
+};
 
 /// The rate at which one client may ask. (Generic cell rate algorithm.)
 pub(super) struct ClientRate {
     limiter: Option<DefaultKeyedRateLimiter<IpAddr>>,
     trust_forwarded_for: bool,
+    /// Where instances count together, if they do.
+    together: Option<Together>,
+}
+
+/// One count of all instances.
+struct Together {
+    redis: Redis,
+    script: Script,
+    interval_micros: String,
+    burst: String,
+}
+
+impl Together {
+    fn new(redis: Redis, rate: NonZeroU32, burst: NonZeroU32) -> Self {
+        let interval_micros = (1e6 / f64::from(rate.get())).to_string();
+        Self { redis, script: Script::new(include_str!("rate.lua")), interval_micros, burst: burst.to_string() }
+    }
+
+    /// Counts a request: the microseconds after which the client may ask again, or nothing where Redis does not say.
+    async fn wait(&self, client: IpAddr) -> Option<u64> {
+        let session = self.redis.session()?;
+        // A hash, since addresses are nobody's business; half of it tells clients apart.
+        let key = self.redis.name(format_args!("rate:{}", &hex(&Sha256::digest(client.to_string()))[..32]));
+        let arguments = [self.interval_micros.as_bytes(), self.burst.as_bytes()];
+        self.redis.script(Some(session), Operation::Rate, &self.script, &[&key], &arguments).await.ok()
+    }
 }
 
 impl ClientRate {
-    pub(super) fn new(settings: &config::Http) -> Self {
+    pub(super) fn new(settings: &config::Http, redis: Option<Redis>) -> Self {
+        let burst = NonZeroU32::new(settings.rate_burst).unwrap_or(NonZeroU32::MIN);
         let rate = NonZeroU32::new(settings.rate_limit);
-        let limiter = rate.map(|rate| {
-            let burst = NonZeroU32::new(settings.rate_burst).unwrap_or(NonZeroU32::MIN);
-            RateLimiter::keyed(Quota::per_second(rate).allow_burst(burst))
-        });
-        Self { limiter, trust_forwarded_for: settings.trust_forwarded_for }
+        let limiter = rate.map(|rate| RateLimiter::keyed(Quota::per_second(rate).allow_burst(burst)));
+        let redis = redis.filter(|_| settings.rate_limit_shared);
+        let together = rate.zip(redis).map(|(rate, redis)| Together::new(redis, rate, burst));
+        Self { limiter, trust_forwarded_for: settings.trust_forwarded_for, together }
     }
 
     /// Counts a request. An error holds the whole seconds after which the client may ask again.
-    pub(super) fn admit(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), u64> {
+    pub(super) async fn admit(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), u64> {
         let Some(limiter) = &self.limiter else { return Ok(()) };
         let client = if self.trust_forwarded_for { forwarded_for(headers).unwrap_or(peer) } else { peer };
-        limiter.check_key(&network(client)).map_err(|refused| {
+        let client = network(client);
+        if let Some(together) = &self.together
+            && let Some(micros) = together.wait(client).await
+        {
+            return if micros == 0 { Ok(()) } else { Err(micros.div_ceil(1_000_000)) };
+        }
+        limiter.check_key(&client).map_err(|refused| {
             let wait = refused.wait_time_from(limiter.clock().now());
             wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
         })

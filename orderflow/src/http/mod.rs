@@ -39,6 +39,7 @@ use crate::{
     jobs::Wake,
     metrics::Metrics,
     ops::Health,
+    redis::Redis,
     store::{Position, Rows, SharedStore},
 };
 
@@ -52,7 +53,7 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// Where orders are kept.
     pub store: SharedStore,
-    /// What is kept in memory.
+    /// What is kept of answers.
     pub cache: Cache,
     /// Who may write.
     pub keys: Keys,
@@ -66,6 +67,8 @@ pub struct Parts {
     pub wake: Wake,
     /// Whether it matters which copy of the database is read.
     replicated: bool,
+    /// What it shares with other instances, where it does.
+    pub redis: Option<Redis>,
     products: Coalescer<ProductId, Product>,
     orders: Coalescer<OrderId, Order>,
     customers: Coalescer<CustomerId, Customer>,
@@ -79,11 +82,13 @@ pub struct Shared {
     pub feed: SharedFeed,
     /// Who works in the same process.
     pub wake: Wake,
+    /// A Redis server.
+    pub redis: Option<Redis>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { metrics: Metrics::default(), feed: Arc::new(Silence), wake: Wake::default() }
+        Self { metrics: Metrics::default(), feed: Arc::new(Silence), wake: Wake::default(), redis: None }
     }
 }
 
@@ -103,12 +108,13 @@ impl App {
         let at = |store: &SharedStore, position| store.after(position).unwrap_or_else(|| Arc::clone(store));
         let (products, orders, customers) = (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
         Self(Arc::new(Parts {
-            cache: Cache::new(&config.cache),
+            cache: Cache::new(&config.cache, shared.redis.clone(), &shared.metrics),
             keys,
-            health: Health::new(Arc::clone(&store)),
+            health: Health::new(Arc::clone(&store), shared.redis.clone()),
             events: Events::new(config.events.clone(), shared.feed, shared.metrics.clone()),
             metrics: shared.metrics,
             wake: shared.wake,
+            redis: shared.redis,
             replicated,
             products: Coalescer::new(
                 together,

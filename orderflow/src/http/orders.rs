@@ -112,11 +112,9 @@ async fn place(
         let position = if placed.is_ok() { app.store.position().await } else { None };
         // Unless the order was refused it may stand, even if nobody was told so or an earlier request had placed it.
         if !matches!(placed, Err(StoreError::Refused(_))) {
-            for item in &draft.items {
-                app.cache.invalidate(Tag::Product(item.product_id));
-            }
             app.events.placed();
             app.wake.placed();
+            app.cache.invalidate(draft.items.iter().map(|item| Tag::Product(item.product_id))).await;
         }
         placed.map(|placed| (placed, position, app))
     });

@@ -70,12 +70,21 @@ impl Representation {
     /// # Panics
     /// If the value cannot be written as JSON, which the types of this crate all can.
     pub fn json(value: &impl Serialize) -> Self {
-        let body = Bytes::from(serde_json::to_vec(value).expect("domain types are JSON"));
+        Self::of(serde_json::to_vec(value).expect("domain types are JSON").into())
+    }
+
+    /// Of a body that is JSON already.
+    pub fn of(body: Bytes) -> Self {
         // Not secret and not shared between versions: instances of one version agree, and that is enough for revalidation.
         let mut hasher = DefaultHasher::new();
         hasher.write(&body);
         let tag = format!("\"{:016x}\"", hasher.finish()).try_into().expect("hexadecimal digits are a header's");
         Self { body, tag, gzip: OnceLock::new(), brotli: OnceLock::new() }
+    }
+
+    /// The body as it is.
+    pub fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// What it takes in memory, in bytes, its compressed forms included.

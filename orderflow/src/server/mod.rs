@@ -24,7 +24,11 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    jobs, ops, scheduler,
+    jobs,
+    metrics::Metrics,
+    ops,
+    redis::Redis,
+    scheduler,
     store::{
         self, Backend, SharedStore,
         replicas::Replicated,
@@ -86,11 +90,17 @@ pub async fn start(config: Config) -> Result<Running> {
     let config = Arc::new(config);
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let shared = Shared { feed: backend.feed(), ..Shared::default() };
+    let metrics = Metrics::default();
+    let redis = Redis::connect(&config.redis, metrics.clone());
+    let shared = Shared { metrics, feed: backend.feed(), redis, ..Shared::default() };
     backend.count_in(&shared.metrics);
     let mut background = Background::default();
     let store = with_replicas(&backend, &config, &shared, &mut background)?;
     let app = App::new(Arc::clone(&config), store, keys, shared);
+    background.spawn(|stop| {
+        let app = app.clone();
+        async move { app.cache.follow(stop).await }
+    });
     background.spawn(|stop| app.events.clone().run(stop));
     background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
     if config.works_in_process() {

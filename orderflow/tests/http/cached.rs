@@ -4,7 +4,7 @@ use crate::watched::{Stage, Trouble};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_who_ask_at_once_cost_one_statement() {
-    let stage = Stage::new().await;
+    let stage = Stage::with(&[("http.max_lists_in_flight", "1000")]).await;
     for (target, name) in
         [("/api/products/7", "products_by_id"), ("/api/products?page=2", "products"), ("/api/stats", "stats")]
     {

@@ -182,6 +182,10 @@ impl JobStore for CrashingJobs {
         self.inner.published(ids).await
     }
 
+    async fn unconfirmed(&self, ids: &[NotificationId]) -> Result<()> {
+        self.inner.unconfirmed(ids).await
+    }
+
     async fn backlog(&self) -> Result<Backlog> {
         self.inner.backlog().await
     }

@@ -1,0 +1,5 @@
+-- Lets others load what the caller did not. KEYS: the slot. ARGV: what it was marked with.
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('DEL', KEYS[1])
+end
+return 0
