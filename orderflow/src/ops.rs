@@ -95,6 +95,7 @@ pub struct Report {
     pub database: Check,
     /// The Redis server, where one is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub redis: Option<Lesser>,
 }
 
