@@ -141,6 +141,7 @@ pub struct Report {
     pub replicas: Vec<ReplicaCheck>,
     /// The Redis server, where one is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub redis: Option<Lesser>,
 }
 

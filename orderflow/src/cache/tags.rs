@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_tag_has_the_same_place_in_every_instance_of_every_version() {
-        assert_eq!([1, 2, 3, i64::MAX].map(product), [1889, 11_470, 3_289, 0]);
+        assert_eq!([1, 2, 3, i64::MAX].map(product), [7_361, 5_838, 4_077, 7_847]);
         // 10,000 products share few places: an even spread would use 46 % of as many places as there are.
         let places: std::collections::HashSet<_> = (1..=10_000).map(product).collect();
         assert!((7_300..7_700).contains(&places.len()), "{}", places.len());

@@ -6,6 +6,8 @@ local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 -- When the client would have used up what it is allowed.
 local due = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+-- It is never later than this, unless the server's clock was set back.
+due = math.min(due, now + interval * burst)
 local wait = due - interval * (burst - 1) - now
 if wait > 0 then
   return math.ceil(wait)

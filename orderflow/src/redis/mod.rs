@@ -73,8 +73,8 @@ impl Redis {
             prefix: settings.prefix.clone(),
             timeout: settings.timeout,
             sessions,
-            breaker: Breaker::new("redis", metrics.clone()),
             meter: Meter::new(&metrics),
+            breaker: Breaker::new("redis", metrics),
             _keeper: Task(keeper),
         })))
     }

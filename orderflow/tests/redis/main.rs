@@ -4,6 +4,7 @@
 #[expect(dead_code, reason = "it is made for more than these tests")]
 mod client;
 
+mod channels;
 mod leases;
 mod node;
 mod outages;

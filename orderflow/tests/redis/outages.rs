@@ -83,7 +83,7 @@ async fn a_server_that_comes_back_with_what_it_had_saved_is_not_believed() {
     let mut shop = Shop::open(&[&redis.url()], &[]).await;
     let one = &shop.instances()[0];
     let before = one.stock(7).await;
-    until("it is stored", async || one.count("redis_operations_total", &["store", "ok"]).await == 1.0).await;
+    until("it is stored", async || one.count("redis_operations_total", &["store", "ok"]).await == 1).await;
     redis.command(&["SAVE"]).unwrap();
     // This change reaches Redis, and is lost with its memory.
     one.order(7).await;
@@ -140,7 +140,7 @@ async fn a_full_server_keeps_nothing_new_and_nothing_old() {
     until("the other instance is told", async || other.stock(7).await == before - 1).await;
     let fresh = shop.another(&redis.url(), &[]).await;
     assert_eq!(fresh.stock(7).await, before - 1);
-    assert!(fresh.count("circuit_state", &["redis"]).await < 0.5, "who refuses in time is not left alone");
+    assert_eq!(fresh.count("circuit_state", &["redis"]).await, 0, "who refuses in time is not left alone");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,8 +166,8 @@ async fn a_server_that_hangs_or_is_slow_costs_a_few_timeouts_a_second() {
         assert_eq!(one.stock(7).await, before - 1);
         let timeouts = one.count("redis_operations_total", &["timeout"]).await - timeouts;
         // At most the breaker's window before it opens; then its probes, and one that joins, each second.
-        let allowed = 20.0 + 8.0 * (began.elapsed().as_secs_f64() + 1.0);
-        assert!((1.0..=allowed).contains(&timeouts), "{timeouts} timeouts, {allowed} allowed");
+        let allowed = 20 + 8 * (began.elapsed().as_secs() + 1);
+        assert!((1..=allowed).contains(&timeouts), "{timeouts} timeouts, {allowed} allowed");
         link.delay(Duration::ZERO);
         link.hang(false);
         // Who is not hasty sees what is kept there.

@@ -115,19 +115,19 @@ impl Instance {
     }
 
     /// A counter or gauge of the instance, all its series with these words together.
-    pub(crate) async fn count(&self, name: &str, words: &[&str]) -> f64 {
+    pub(crate) async fn count(&self, name: &str, words: &[&str]) -> u64 {
         let text = Request::new(self.ops, "GET", "/metrics").send().await;
         let series = text.text().lines().filter(|line| {
             line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
                 && words.iter().all(|w| line.contains(w))
         });
-        series.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+        series.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
     /// Waits until it uses Redis, if it can be reached.
     pub(crate) async fn joins(&self) {
-        let joined = async || self.count("redis_operations_total", &["join", "\"ok\""]).await > 0.0;
-        let heard = async || self.count("redis_operations_total", &["subscribe", "\"ok\""]).await > 0.0;
+        let joined = async || self.count("redis_operations_total", &["join", "\"ok\""]).await > 0;
+        let heard = async || self.count("redis_operations_total", &["subscribe", "\"ok\""]).await > 0;
         crate::waiting::until("the instance uses Redis", async || joined().await && heard().await).await;
     }
 }
