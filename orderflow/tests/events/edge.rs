@@ -86,10 +86,8 @@ async fn a_stop_ends_streams_at_once_even_those_that_take_nothing(mut stage: Sta
     let mut first = clients.remove(0);
     tell(&stage, &mut first, 30_000).await;
     let running = stage.instances[0].take();
-    // Neither the 20 seconds for requests under way nor the 75 of a connection that takes nothing.
-    let began = std::time::Instant::now();
+    // Neither the hour for requests under way nor the 75 seconds of a connection that takes nothing.
     timeout(PATIENCE, running.stop()).await.expect("a stop does not wait for streams");
-    assert!(began.elapsed() < Duration::from_secs(15));
     let blocks = first.rest().await;
     assert!(blocks.last().expect("a last word").retry.is_some(), "{blocks:?}");
     drop(stuck);

@@ -72,6 +72,8 @@ impl Stage {
             ("ops.listen", "127.0.0.1:0"),
             ("http.rate_limit", "0"),
             ("http.drain_notice", "0s"),
+            // Whoever waited for a stream would wait longer than a test does.
+            ("http.drain_timeout", "1h"),
             // Others use both cores while this runs.
             ("database.acquire_timeout", "30s"),
             ("database.statement_timeout", "30s"),
