@@ -29,18 +29,14 @@ enum Hold {
 impl Hold {
     /// Holds what a PostgreSQL statement locks; with SQLite nobody else can write at all.
     async fn on(stage: &Stage, lock: &str) -> Self {
-        let begin = format!("BEGIN; {lock}");
-        match &stage.postgres {
-            Some(postgres) => {
-                let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-                sqlx::raw_sql(AssertSqlSafe(begin)).execute(&mut connection).await.unwrap();
-                Self::Postgres(connection)
-            }
-            None => {
-                let mut file = stage.file().await;
-                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut file).await.unwrap();
-                Self::Sqlite(file)
-            }
+        if let Some(postgres) = &stage.postgres {
+            let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {lock}"))).execute(&mut connection).await.unwrap();
+            Self::Postgres(connection)
+        } else {
+            let mut file = stage.file().await;
+            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut file).await.unwrap();
+            Self::Sqlite(file)
         }
     }
 
