@@ -70,13 +70,11 @@ impl Broker {
                 ended = self.serve(&session, &desk, &worker, &mut under_way) => Some(ended),
                 () = stop.wait() => None,
             };
-            match ended {
-                Some(trouble) => sessions.lost(&trouble),
-                None => {
-                    last = Some(session);
-                    break;
-                }
-            }
+            let Some(trouble) = ended else {
+                last = Some(session);
+                break;
+            };
+            sessions.lost(&trouble);
         }
         if let Some(session) = &last {
             let _ =

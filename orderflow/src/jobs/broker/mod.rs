@@ -84,7 +84,7 @@ impl Broker {
         // The parser gives up on an IPv6 address and takes localhost.
         let url: url::Url = address.parse().map_err(|_| NoAddress)?;
         let host = url.host_str().ok_or(NoAddress)?;
-        uri.authority.host = host.trim_matches(['[', ']']).to_owned();
+        host.trim_matches(['[', ']']).clone_into(&mut uri.authority.host);
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
         uri.query.frame_max.get_or_insert(FRAME);
         Ok(Some(Self(Arc::new(Inner {

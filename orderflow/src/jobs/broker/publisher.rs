@@ -50,13 +50,8 @@ impl Broker {
                 ended = self.publish_by(&session, &store, &wake, &mut stop) => ended,
                 () = async { late.wait().await; tokio::time::sleep(GRACE).await } => Ok(()),
             };
-            match ended {
-                Err(trouble) => sessions.lost(&trouble),
-                Ok(()) => {
-                    session.close().await;
-                    return;
-                }
-            }
+            let Err(trouble) = ended else { return session.close().await };
+            sessions.lost(&trouble);
         }
     }
 
