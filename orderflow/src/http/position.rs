@@ -55,6 +55,14 @@ impl super::Parts {
         self.store.after(position).unwrap_or_else(|| self.store.clone())
     }
 
+    /// Before a read whose answer is kept where other instances find it, or may have changed because one of them said so. They
+    /// say that something has changed and not at which position, so that only the primary has it for certain.
+    pub(super) fn heed_others(&self) {
+        if self.replicated && !self.config.redis.url.expose().is_empty() {
+            self.store.learn(Position::PRIMARY);
+        }
+    }
+
     /// Has the answer to a write carry where the write is, if that matters.
     pub(super) fn carry(&self, position: Option<Position>, response: &mut Response) {
         let Some(position) = position else { return };

@@ -47,6 +47,7 @@ async fn list(State(app): State<App>, at: At, parts: Parts) -> Result<Response, 
     let load = || {
         let category = category.clone();
         let store = app.store_at(at);
+        app.heed_others();
         async move {
             let rows = store.products(category.as_ref(), window).await?;
             let tags = rows.rows.iter().map(|product| Tag::Product(product.id)).collect();
@@ -77,6 +78,7 @@ async fn detail(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let load = || async {
+        app.heed_others();
         let product = app.products.get(id, at).await?;
         Ok(product
             .map(|product| Loaded { representation: Representation::json(&product), tags: vec![Tag::Product(id)] }))
