@@ -65,13 +65,8 @@ impl Dispatch {
     /// Takes up work until told to stop, and ends what was begun.
     pub(super) async fn run(mut self, source: Source, mut stop: Stop) {
         match source {
-<<<<<<< HEAD
-            Source::Table => self.take_from_table(&mut stop).await,
-            Source::Broker(offers) => self.take_from_broker(offers, &mut stop).await,
-=======
             Source::Table => self.serve_table(&mut stop).await,
-            Source::Broker(work) => self.serve_broker(work, &mut stop).await,
->>>>>>> broker
+            Source::Broker(offers) => self.serve_broker(offers, &mut stop).await,
         }
         let finish = self.worker.settings.finish;
         let ended = timeout(finish, async {
@@ -84,11 +79,7 @@ impl Dispatch {
         }
     }
 
-<<<<<<< HEAD
-    async fn take_from_table(&mut self, stop: &mut Stop) {
-=======
     async fn serve_table(&mut self, stop: &mut Stop) {
->>>>>>> broker
         let mut pause: Option<Pause> = None;
         let mut failed = 0;
         loop {
@@ -167,11 +158,7 @@ impl Dispatch {
         (!all).then(|| Pause { until: Instant::now() + self.worker.settings.poll, idle: true })
     }
 
-<<<<<<< HEAD
-    async fn take_from_broker(&mut self, mut offers: mpsc::Receiver<Offer>, stop: &mut Stop) {
-=======
     async fn serve_broker(&mut self, mut offers: mpsc::Receiver<Offer>, stop: &mut Stop) {
->>>>>>> broker
         // A place, with the breaker's permit if it asks for one: nothing is claimed before, so that no claim runs out while
         // it waits, and no attempt is used up.
         let mut ready = None;
