@@ -65,8 +65,8 @@ impl Dispatch {
     /// Takes up work until told to stop, and ends what was begun.
     pub(super) async fn run(mut self, source: Source, mut stop: Stop) {
         match source {
-            Source::Table => self.take_from_table(&mut stop).await,
-            Source::Broker(offers) => self.take_from_broker(offers, &mut stop).await,
+            Source::Table => self.serve_table(&mut stop).await,
+            Source::Broker(offers) => self.serve_broker(offers, &mut stop).await,
         }
         let finish = self.worker.settings.finish;
         let ended = timeout(finish, async {
@@ -79,7 +79,7 @@ impl Dispatch {
         }
     }
 
-    async fn take_from_table(&mut self, stop: &mut Stop) {
+    async fn serve_table(&mut self, stop: &mut Stop) {
         let mut pause: Option<Pause> = None;
         let mut failed = 0;
         loop {
@@ -158,7 +158,7 @@ impl Dispatch {
         (!all).then(|| Pause { until: Instant::now() + self.worker.settings.poll, idle: true })
     }
 
-    async fn take_from_broker(&mut self, mut offers: mpsc::Receiver<Offer>, stop: &mut Stop) {
+    async fn serve_broker(&mut self, mut offers: mpsc::Receiver<Offer>, stop: &mut Stop) {
         // A place, with the breaker's permit if it asks for one: nothing is claimed before, so that no claim runs out while
         // it waits, and no attempt is used up.
         let mut ready = None;
