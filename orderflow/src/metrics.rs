@@ -92,7 +92,8 @@ metrics! {
     outbox_relayed: Counter = Counter::default();
     /// Notifications found due by the scheduler, by kind.
     jobs_enqueued: Family<Labels<1>, Counter> = Family::default();
-    /// Notifications that a worker is done with for now: sent, retried, dead, or taken over by another.
+    /// Notifications that a worker is done with for now, by outcome: sent, retried, dead, dropped since its customer is gone,
+    /// returned unsent, or lost to another that took it over.
     jobs_processed: Family<Labels<1>, Counter> = Family::default();
     /// How long sending a notification took.
     jobs_duration: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
@@ -103,8 +104,10 @@ metrics! {
     /// Notifications taken up again after a worker had begun to send them and recorded nothing, so that their customer may
     /// have them twice.
     mail_repeats_possible: Counter = Counter::default();
-    /// Messages given to the broker, by whether it confirmed them.
+    /// Messages given to the broker, by whether it confirmed or refused them, or that is unknown.
     broker_published: Family<Labels<1>, Counter> = Family::default();
+    /// Messages from the broker that name no notification.
+    broker_rejected: Counter = Counter::default();
     /// Connections to the broker that were made anew.
     broker_reconnects: Counter = Counter::default();
     /// Whether this process is the scheduler that works: 1 if it is.

@@ -3,10 +3,12 @@
 
 mod config;
 mod database;
+mod dead_letters;
 mod healthcheck;
 mod key;
 mod serve;
 mod trouble;
+mod worker;
 
 use std::{
     io::{self, Write},
@@ -44,6 +46,14 @@ enum Command {
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
         orders: u64,
     },
+    /// Send notifications until SIGTERM or Ctrl-C, as a process of its own
+    Worker {
+        /// How many are sent at once, instead of worker.concurrency
+        #[arg(long, value_name = "N")]
+        concurrency: Option<String>,
+    },
+    /// List, retry or drop notifications that are not tried any more
+    DeadLetters(dead_letters::Options),
     /// Ask a running service whether it is ready: status 0 if it is, else 1.
     Healthcheck {
         /// What to ask for, instead of /healthz/ready at the operators' listener of the configuration.
@@ -75,6 +85,9 @@ struct Settings {
     /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`; others can see it: prefer `ORDERFLOW_DATABASE__URL`
     #[arg(long, global = true, value_name = "URL")]
     database_url: Option<String>,
+    /// What the command's own flag says about `worker.concurrency`.
+    #[arg(skip)]
+    concurrency: Option<String>,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -83,11 +96,16 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl Settings {
+    fn with(self, concurrency: Option<String>) -> Self {
+        Self { concurrency, ..self }
+    }
+
     fn load(self) -> Result<Loaded, Problems> {
         let plain = [
             ("--listen", "http.listen", self.listen),
             ("--ops-listen", "ops.listen", self.ops_listen),
             ("--database-url", "database.url", self.database_url),
+            ("--concurrency", "worker.concurrency", self.concurrency),
         ];
         let mut flags: Vec<_> = self.set.into_iter().map(|(key, value)| Flag::set(key, value)).collect();
         flags.extend(plain.into_iter().filter_map(|(name, key, value)| {
@@ -127,6 +145,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve => serve::serve(started(cli.settings)?),
         Command::Migrate => serve::block_on(database::migrate(started(cli.settings)?)),
         Command::Seed { orders } => serve::block_on(database::seed(started(cli.settings)?, orders)),
+        Command::Worker { concurrency } => worker::run(started(cli.settings.with(concurrency))?),
+        Command::DeadLetters(options) => serve::block_on(dead_letters::run(options, started(cli.settings)?)),
         Command::Healthcheck { url } => healthcheck::run(url.as_deref(), || Ok(cli.settings.load()?.config)),
         Command::Openapi => print(&format!("{}\n", orderflow::http::openapi().to_pretty_json()?)),
         Command::Config(options) => config::run(&options, || Ok(cli.settings.load()?)),

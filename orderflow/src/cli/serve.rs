@@ -1,6 +1,6 @@
 //! `orderflow serve`: a runtime, the signals that end it, and as many open files as the system allows.
 
-use std::process::ExitCode;
+use std::{pin::Pin, process::ExitCode};
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -18,25 +18,36 @@ use orderflow::{
 
 /// Serves until a signal says to end, then drains. A second signal does not wait for that.
 pub(super) fn serve(config: Config) -> Result<ExitCode> {
+    until_told(config, server::run)
+}
+
+/// Runs what ends by itself when it is told to, which the first signal does. A second one does not wait for that.
+pub(super) fn until_told<F>(config: Config, run: impl FnOnce(Config, Shutdown) -> F) -> Result<ExitCode>
+where
+    F: Future<Output = Result<()>>,
+{
     raise_open_files();
     let runtime = runtime()?;
     let database = super::database::named(&config.database_shown());
     let ended = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let (shut_down, shutdown) = oneshot::channel::<()>();
-        let serving = server::run(config, async {
-            // An error means that nobody can say so any more, which is as good as having said it.
-            let _ = shutdown.await;
-        });
+        let running = run(
+            config,
+            Box::pin(async {
+                // An error means that nobody can say so any more, which is as good as having said it.
+                let _ = shutdown.await;
+            }),
+        );
         let impatience = async {
             signals.next().await;
             let _ = shut_down.send(());
             signals.next().await;
         };
         tokio::select! {
-            served = serving => served.map(|()| ExitCode::SUCCESS),
+            ended = running => ended.map(|()| ExitCode::SUCCESS),
             () = impatience => {
-                tracing::warn!("a second signal: ending without waiting for open requests");
+                tracing::warn!("a second signal: ending without waiting for what is under way");
                 Ok(ExitCode::FAILURE)
             }
         }
@@ -47,6 +58,9 @@ pub(super) fn serve(config: Config) -> Result<ExitCode> {
         |error: &anyhow::Error| error.chain().any(|cause| cause.is::<ConnectError>() || cause.is::<MigrateError>());
     ended.map_err(|error| if of_database(&error) { error.context(database) } else { error })
 }
+
+/// Ready when a signal has come.
+pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs a command that needs a runtime.
 pub(super) fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {

@@ -2,12 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, Secret};
+use super::{Config, InProcess, Secret};
 
 impl Config {
     /// Whether the service has its database to itself: nobody named another, so that it creates, migrates and fills it.
     pub fn embedded(&self) -> bool {
         self.database.url.expose() == embedded(&self.data_dir)
+    }
+
+    /// Whether a process that serves also sends notifications.
+    pub fn works_in_process(&self) -> bool {
+        match self.worker.in_process {
+            InProcess::On => true,
+            InProcess::Off => false,
+            InProcess::Auto => self.embedded(),
+        }
     }
 
     /// The database as it may be shown: `sqlite:.orderflow/orderflow.db`, `postgres://user:***@host/name`.

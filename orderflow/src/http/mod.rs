@@ -33,6 +33,7 @@ use crate::{
     coalesce::Coalescer,
     config::Config,
     domain::{Cursor, Customer, CustomerId, Order, OrderId, Product, ProductId},
+    jobs::Wake,
     metrics::Metrics,
     ops::Health,
     store::{Rows, SharedStore},
@@ -56,6 +57,8 @@ pub struct Parts {
     pub health: Health,
     /// What the process counts.
     pub metrics: Metrics,
+    /// Who is told that an order was placed.
+    pub wake: Wake,
     products: Coalescer<ProductId, Product>,
     orders: Coalescer<OrderId, Order>,
     customers: Coalescer<CustomerId, Customer>,
@@ -66,6 +69,8 @@ pub struct Parts {
 pub struct Shared {
     /// What the process counts.
     pub metrics: Metrics,
+    /// Who works in the same process.
+    pub wake: Wake,
 }
 
 impl std::ops::Deref for App {
@@ -86,6 +91,7 @@ impl App {
             keys,
             health: Health::new(Arc::clone(&store)),
             metrics: shared.metrics,
+            wake: shared.wake,
             products: Coalescer::new(
                 together,
                 |product: &Product| product.id,

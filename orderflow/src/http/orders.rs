@@ -105,6 +105,7 @@ async fn place(
             for item in &draft.items {
                 app.cache.invalidate(Tag::Product(item.product_id));
             }
+            app.wake.placed();
         }
         placed
     });

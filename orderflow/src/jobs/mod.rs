@@ -3,9 +3,23 @@
 //! The table `notifications` is the truth: one row a customer and occasion, whatever crashes. A queue, be it that table or a
 //! broker, only says which rows are due, and may say so twice.
 
+pub mod broker;
+mod dispatch;
+mod recorder;
+mod relay;
+mod sending;
+mod start;
+mod upkeep;
+mod wake;
+mod worker;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+
+pub use start::{StartError, start};
+pub use wake::Wake;
+pub use worker::{Settings, Source, Worker};
 
 use crate::{
     domain::{CustomerId, Timestamp},
@@ -46,7 +60,7 @@ pub struct Claimed {
     pub payload: serde_json::Value,
     /// How often a worker has begun to send it, this time included.
     pub attempt: u32,
-    /// Whether an earlier worker had it and recorded nothing, so that it may have been sent.
+    /// Whether whoever had it last recorded nothing, so that it may have been sent.
     pub maybe_sent: bool,
 }
 
@@ -55,12 +69,14 @@ pub struct Claimed {
 pub enum Outcome {
     /// It was sent.
     Sent,
-    /// It is due again at this moment.
-    Retry(Timestamp),
+    /// It is due again after so long, by the database's clock.
+    Retry(Duration),
     /// It is not tried any more, for this reason, and becomes a dead letter.
     Dead(String),
     /// Nobody is to be told: the customer is gone.
     Dropped,
+    /// Nobody has begun to send it: it is due again at once, and the attempt does not count.
+    Returned,
 }
 
 /// A claimed notification and what became of it.
@@ -122,18 +138,19 @@ pub trait JobStore: Send + Sync + 'static {
     /// Takes up to so many due notifications for so long, the longest due first. Two workers never get the same one.
     async fn claim(&self, most: u32, lease: Duration) -> Result<Vec<Claimed>>;
 
-    /// Takes one notification that a broker named.
+    /// Takes one notification that a broker named, if it is due.
     async fn claim_one(&self, id: NotificationId, lease: Duration) -> Result<Claim>;
 
-    /// Records what became of notifications, in one statement or transaction. One whose claim has gone to another is left
-    /// alone. Gives those that were recorded.
+    /// Records what became of notifications, all of them together. One whose claim has gone to another is left alone. Gives
+    /// those that were recorded.
     async fn settle(&self, settled: &[Settled]) -> Result<Vec<NotificationId>>;
 
     /// Due notifications that a broker should be given: those that it was not given yet, or not for so long. The longest
     /// due first.
     async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>>;
 
-    /// Notes that the broker has these now.
+    /// Notes that the broker has these now. Those that were taken up meanwhile are left alone. The note ends when one is
+    /// taken up.
     async fn published(&self, ids: &[NotificationId]) -> Result<()>;
 
     /// How much there is to do.
@@ -148,7 +165,7 @@ pub trait JobStore: Send + Sync + 'static {
     /// Gives dead letters up for good; all of them if none is named. Gives how many there were.
     async fn drop_dead(&self, ids: Option<&[NotificationId]>) -> Result<u64>;
 
-    /// Deletes outbox rows that were published longer ago than this, at most so many. Gives how many.
+    /// Deletes those of the so many oldest outbox rows that were published longer ago than this. Gives how many.
     async fn forget_published(&self, older: Duration, most: u32) -> Result<u64>;
 }
 
@@ -169,4 +186,36 @@ impl Kind {
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Order, Self::Birthday, Self::Reminder].into_iter().find(|kind| kind.as_str() == word)
     }
+}
+
+impl Outcome {
+    /// What a notification's state is then, as it is stored.
+    pub(crate) fn state(&self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Retry(_) | Self::Returned => "queued",
+            Self::Dead(_) => "dead",
+            Self::Dropped => "dropped",
+        }
+    }
+
+    /// How long until it is due again.
+    pub(crate) fn wait(&self) -> Duration {
+        if let Self::Retry(wait) = self { *wait } else { Duration::ZERO }
+    }
+
+    /// Why it is not tried any more.
+    pub(crate) fn error(&self) -> Option<&str> {
+        if let Self::Dead(error) = self { Some(error) } else { None }
+    }
+
+    /// Whether the attempt does not count.
+    pub(crate) fn unused(&self) -> bool {
+        *self == Self::Returned
+    }
+}
+
+/// A number for a claim: no other claim of the same notification will have it.
+pub(crate) fn fencing() -> i64 {
+    fastrand::i64(1..)
 }

@@ -1,5 +1,6 @@
 //! The service from its first listener to its last connection: bind, open the store, serve, drain.
 
+mod beside;
 mod connection;
 mod listener;
 
@@ -12,6 +13,8 @@ use tokio::{
     sync::watch,
 };
 
+pub use beside::{Bench, work};
+
 use crate::{
     auth::{self, Keys, NewKey},
     background::Background,
@@ -20,7 +23,7 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    ops,
+    jobs, ops,
     store::{
         self, Backend,
         seed::{Plan, SeedError, seed},
@@ -35,6 +38,8 @@ const MAX_OPS_CONNECTIONS: usize = 64;
 const QUEUE: u32 = 4096;
 /// How long background tasks may take to end, after the last request has.
 const BACKGROUND: Duration = Duration::from_secs(5);
+/// How long mails that a worker has begun may take of that.
+const FINISH: Duration = Duration::from_secs(3);
 /// How often clients that were not seen for a while are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(30);
 
@@ -79,8 +84,13 @@ pub async fn start(config: Config) -> Result<Running> {
     let config = Arc::new(config);
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let app = App::new(Arc::clone(&config), backend.store(), keys, Shared::default());
-    let background = Background::default();
+    let shared = Shared::default();
+    let (metrics, wake) = (shared.metrics.clone(), shared.wake.clone());
+    let app = App::new(Arc::clone(&config), backend.store(), keys, shared);
+    let mut background = Background::default();
+    if config.works_in_process() {
+        jobs::start(&config, backend.jobs(), &metrics, &wake, FINISH, &mut background)?;
+    }
 
     let edge = Edge::new(http::router(app.clone()), app.clone());
     let (phase, phases) = watch::channel(Phase::Serving);
@@ -92,10 +102,7 @@ pub async fn start(config: Config) -> Result<Running> {
             peer: peer.ip(),
         })
     };
-    let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: config.http.idle_timeout };
-    let ops_router = ops::router(app.clone());
-    let ops_served =
-        listener::serve(ops_listener, limits, phases, move |_| TowerToHyperService::new(ops_router.clone()));
+    let ops_served = show_operators(ops_listener, &app, phases);
     let housekeeping = tokio::spawn(async move {
         let mut tick = tokio::time::interval(FORGET_EVERY);
         loop {
@@ -154,6 +161,13 @@ impl Running {
         self.app.store.close().await;
         tracing::info!("ended");
     }
+}
+
+/// Serves the operators' routes.
+fn show_operators(listener: TcpListener, app: &App, phases: watch::Receiver<Phase>) -> Served {
+    let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: app.config.http.idle_timeout };
+    let router = ops::router(app.clone());
+    listener::serve(listener, limits, phases, move |_| TowerToHyperService::new(router.clone()))
 }
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener> {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{SharedStore, StoreError, postgres, sqlite};
-use crate::config::Database;
+use crate::{config::Database, jobs::SharedJobs};
 
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,14 @@ impl Backend {
 
     /// Orders, products and customers in it.
     pub fn store(&self) -> SharedStore {
+        match self {
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        }
+    }
+
+    /// Notifications in it.
+    pub fn jobs(&self) -> SharedJobs {
         match self {
             Self::Sqlite(store) => store.clone(),
             Self::Postgres(store) => store.clone(),

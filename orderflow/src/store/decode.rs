@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use super::{Result, Rows, StoreError};
-use crate::domain::{Order, OrderId, OrderItem, OrderStatus, OrdersByStatus, Stats, Timestamp, Window};
+use crate::{
+    domain::{Order, OrderId, OrderItem, OrderStatus, OrdersByStatus, Stats, Timestamp, Window},
+    jobs::Kind,
+};
 
 /// The value as the domain has it.
 pub(super) fn valid<T: TryFrom<V>, V>(value: V, what: &'static str) -> Result<T> {
@@ -13,6 +16,16 @@ pub(super) fn valid<T: TryFrom<V>, V>(value: V, what: &'static str) -> Result<T>
 /// The status that a word stands for.
 pub(super) fn status(word: &str) -> Result<OrderStatus> {
     word.parse().map_err(|_| StoreError::Corrupt("order status"))
+}
+
+/// The kind of notification that a word stands for.
+pub(super) fn kind(word: &str) -> Result<Kind> {
+    Kind::from_word(word).ok_or(StoreError::Corrupt("kind of notification"))
+}
+
+/// What a notification's template is filled with.
+pub(super) fn payload(text: &str) -> Result<serde_json::Value> {
+    serde_json::from_str(text).map_err(|_| StoreError::Corrupt("payload of a notification"))
 }
 
 /// The page, of the rows that were fetched for it: one more than it has, if there are more.

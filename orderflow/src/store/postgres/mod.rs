@@ -1,6 +1,7 @@
 //! Orders in PostgreSQL.
 
 mod connect;
+mod jobs;
 mod migrate;
 mod read;
 mod rows;
@@ -11,6 +12,7 @@ use sqlx::PgConnection;
 
 pub use connect::PostgresStore;
 pub(super) use connect::options;
+pub use jobs::JOB_STATEMENTS;
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
 

@@ -5,6 +5,7 @@
 //! orders when the power fails.
 
 mod connect;
+mod jobs;
 mod migrate;
 mod read;
 mod rows;
@@ -15,6 +16,7 @@ use sqlx::SqliteConnection;
 
 pub use connect::SqliteStore;
 pub(super) use connect::{file, options};
+pub use jobs::JOB_STATEMENTS;
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
 

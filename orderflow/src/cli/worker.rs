@@ -1,0 +1,19 @@
+//! `orderflow worker`: sends notifications, as a process of its own.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use orderflow::{config::Config, jobs, server};
+
+/// Works until a signal says to end.
+pub(super) fn run(config: Config) -> Result<ExitCode> {
+    super::serve::until_told(config, |config, shutdown| {
+        let start = |bench: server::Bench<'_>| {
+            let server::Bench { config, backend, metrics, wake, background } = bench;
+            jobs::start(config, backend.jobs(), metrics, wake, config.http.drain_timeout, background)?;
+            Ok(format!("worker     sends {} notifications at once", config.worker.concurrency))
+        };
+        server::work(config, start, shutdown)
+    })
+}
