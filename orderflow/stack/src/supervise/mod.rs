@@ -24,7 +24,6 @@ use orderflow_servers::free_port;
 use crate::{
     certificate::Certificate,
     files::Places,
-    kept::Plan,
     probe::Probe,
     state::{Phase, Place},
 };
@@ -114,7 +113,7 @@ impl Stack {
         });
         self.board.version(orderflow.version()?);
         let places = |certificate: String| Places {
-            instances: ports.instances.iter().map(|[public, _]| format!("127.0.0.1:{public}")).collect(),
+            instances: ports.instances.iter().map(|[api, _]| format!("127.0.0.1:{api}")).collect(),
             nginx: ports.nginx,
             haproxy: ports.haproxy,
             certificate,
@@ -136,26 +135,26 @@ impl Stack {
         });
         let variables = servers.variables(&key.accepted);
         let mut processes = Vec::new();
-        for (number, [public, ops]) in (1..).zip(&ports.instances) {
+        let mut start = |name: String, command, api: Option<u16>, ops: u16| -> Result<()> {
             let mut variables = variables.clone();
-            variables.push(("ORDERFLOW_HTTP__LISTEN".into(), format!("127.0.0.1:{public}")));
             variables.push(("ORDERFLOW_OPS__LISTEN".into(), format!("127.0.0.1:{ops}")));
-            let plan = orderflow.plan(&format!("instance-{number}"), "serve", variables)?;
-            let address = format!("http://127.0.0.1:{public} (operators: http://127.0.0.1:{ops})");
-            processes.push(self.process(
-                &format!("instance-{number}"),
-                address,
-                plan,
-                Probe::Answers(*ops, "/healthz/ready"),
-            ));
-        }
-        let workers = (1..=self.shape.workers).map(|number| (format!("worker-{number}"), "worker"));
-        for (name, command) in workers.chain([("scheduler".to_owned(), "scheduler")]) {
-            let mut variables = variables.clone();
-            variables.push(("ORDERFLOW_OPS__LISTEN".into(), format!("127.0.0.1:{}", free_port()?)));
+            let mut address = format!("operators: http://127.0.0.1:{ops}/healthz");
+            if let Some(api) = api {
+                variables.push(("ORDERFLOW_HTTP__LISTEN".into(), format!("127.0.0.1:{api}")));
+                address = format!("http://127.0.0.1:{api}, {address}");
+            }
             let plan = orderflow.plan(&name, command, variables)?;
-            processes.push(self.process(&name, String::new(), plan, Probe::Runs));
+            self.board.part(&name, address, Some(plan.log.clone()));
+            processes.push(Watch::process(&self.board, &name, plan, Probe::Answers(ops, "/healthz/ready")));
+            Ok(())
+        };
+        for (number, [api, ops]) in (1..).zip(&ports.instances) {
+            start(format!("instance-{number}"), "serve", Some(*api), *ops)?;
         }
+        for number in 1..=self.shape.workers {
+            start(format!("worker-{number}"), "worker", None, free_port()?)?;
+        }
+        start("scheduler".to_owned(), "scheduler", None, free_port()?)?;
         let mut watched = servers.watch(&self.board);
         self.board.phase(Phase::Up);
         while !self.ending() {
@@ -176,11 +175,6 @@ impl Stack {
 
     fn ending(&self) -> bool {
         self.told.load(Ordering::SeqCst)
-    }
-
-    fn process(&self, name: &str, address: String, plan: Plan, probe: Probe) -> Watch {
-        self.board.part(name, address, Some(plan.log.clone()));
-        Watch::process(&self.board, name, plan, probe)
     }
 
     /// Ports of 127.0.0.1 for everything of OrderFlow and its proxies.
