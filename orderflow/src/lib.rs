@@ -2,7 +2,7 @@
 //!
 //! A request comes in through [`server`], passes the limits of [`http::edge`], and is answered by a router of [`http`]. What
 //! it says is parsed into the types of [`domain`]; what it asks for comes from the [`cache`], or through [`coalesce`] from a
-//! [`store`]. Everything that can be set is in [`config`].
+//! [`store`]. What happens to orders is told by [`events`]. Everything that can be set is in [`config`].
 
 pub mod auth;
 pub mod background;
@@ -10,6 +10,7 @@ pub mod cache;
 pub mod coalesce;
 pub mod config;
 pub mod domain;
+pub mod events;
 pub mod http;
 pub mod jobs;
 pub mod log;
@@ -17,5 +18,6 @@ pub mod mail;
 pub mod metrics;
 pub mod ops;
 pub mod resilience;
+pub mod scheduler;
 pub mod server;
 pub mod store;

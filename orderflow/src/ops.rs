@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     http::{App, Caching, Representation},
-    store::{PoolUse, SharedStore},
+    store::{PoolUse, ReplicaState, SharedStore},
 };
 
 /// How long a dependency may take to answer a probe.
@@ -59,6 +59,48 @@ pub struct Check {
     pub connections_max: u32,
 }
 
+/// How a replica of the database is doing.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ReplicaCheck {
+    /// Whether reads go to it.
+    pub ok: bool,
+    /// `ready`, or why reads go elsewhere: `failed`, `lagging`, `promoted`, or `none` where it was not looked at yet.
+    #[schema(value_type = String)]
+    pub state: &'static str,
+    /// Whether the service can do nothing without it: it can.
+    pub critical: bool,
+    /// How far it is behind, in milliseconds; null if that is not known.
+    pub lag_ms: Option<f64>,
+    /// How long it took to answer when it was last looked at, in milliseconds.
+    pub latency_ms: f64,
+    /// Connections to it that are open for reads.
+    pub connections_open: u32,
+    /// Those of them that wait for work.
+    pub connections_idle: u32,
+    /// The most that may be open.
+    pub connections_max: u32,
+}
+
+impl From<ReplicaState> for ReplicaCheck {
+    fn from(ReplicaState { state, lag, latency, pool }: ReplicaState) -> Self {
+        Self {
+            ok: state == ReplicaState::READY,
+            state,
+            critical: false,
+            lag_ms: lag.map(milliseconds),
+            latency_ms: milliseconds(latency),
+            connections_open: pool.open,
+            connections_idle: pool.idle,
+            connections_max: pool.max,
+        }
+    }
+}
+
+/// To the microsecond.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
 /// How the service is doing.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Report {
@@ -72,6 +114,10 @@ pub struct Report {
     pub uptime_seconds: u64,
     /// The database.
     pub database: Check,
+    /// Its replicas, in the sequence of `replicas.urls`; not there where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub replicas: Vec<ReplicaCheck>,
 }
 
 /// An answer to the two short probes.
@@ -109,7 +155,7 @@ impl Health {
         }
         let began = Instant::now();
         let ok = matches!(tokio::time::timeout(PROBE_TIMEOUT, self.store.ping()).await, Ok(Ok(())));
-        let latency_ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let latency_ms = milliseconds(began.elapsed());
         *last = Some((Instant::now(), ok, latency_ms));
         (ok, latency_ms)
     }
@@ -134,6 +180,7 @@ impl Health {
             version: env!("CARGO_PKG_VERSION"),
             uptime_seconds: self.started.elapsed().as_secs(),
             database,
+            replicas: self.store.replicas().into_iter().map(ReplicaCheck::from).collect(),
         }
     }
 }

@@ -139,7 +139,7 @@ enum Verb {
     },
     /// Measure what the book shows (for authors)
     Evidence {
-        /// runner, trial, load, or an exercise; without it, every exercise
+        /// runner, trial, load, scale, or an exercise; without it, every exercise
         name: Option<String>,
     },
     /// The book as static pages (for authors)

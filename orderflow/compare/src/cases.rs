@@ -53,7 +53,7 @@ const CACHE_OFF: (&str, &str) = ("cache.enabled", "false");
 
 impl Setting {
     /// A closed loop, which asks for as much as the server gives: throughput is what is compared.
-    fn closed(&self, name: &str, users: u32) -> Draft {
+    pub(crate) fn closed(&self, name: &str, users: u32) -> Draft {
         Draft::closed(name, users).warmup(1.0).seconds(1.0 + self.seconds)
     }
 
@@ -68,13 +68,22 @@ impl Setting {
 }
 
 /// A PostgreSQL database with example data, in a server that flushes each commit to the disk, and the service's directory.
-struct Filled {
+pub(crate) struct Filled {
     directory: TempDir,
     database: Database,
     _server: Postgres,
 }
 
 impl Filled {
+    /// As many orders as the embedded database has.
+    pub(crate) fn example(setting: &Setting) -> Result<Self> {
+        Self::new(setting, ORDERS)
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
     fn new(setting: &Setting, orders: u64) -> Result<Self> {
         let server = Postgres::own(&Settings::durable())?;
         let database = server.database()?;
@@ -83,10 +92,27 @@ impl Filled {
         Ok(Self { directory, database, _server: server })
     }
 
-    fn serve(&self, setting: &Setting, settings: &[(&str, &str)]) -> Result<Program> {
+    pub(crate) fn serve(&self, setting: &Setting, settings: &[(&str, &str)]) -> Result<Program> {
         let mut all = vec![("database.url", self.database.url())];
         all.extend(settings);
         setting.programs.serve(self.directory.path(), &all)
+    }
+
+    /// Another command of the service's on this database.
+    pub(crate) fn command(&self, setting: &Setting, settings: &[(&str, &str)]) -> std::process::Command {
+        let mut all = vec![("database.url", self.database.url())];
+        all.extend(settings);
+        setting.programs.orderflow(self.directory.path(), &all)
+    }
+
+    /// Makes a key with which one may write to what is served from now on.
+    pub(crate) fn accept_a_key(&self) -> Result<String> {
+        let key = NewKey::random()?;
+        let accepted = key.accepted_as("compare", Role::Writer);
+        let toml =
+            format!("[[auth.keys]]\nname = \"compare\"\nrole = \"writer\"\nsha256 = \"{}\"\n", hex(&accepted.sha256));
+        fs::write(self.directory.path().join("orderflow.toml"), toml)?;
+        Ok(key.plain().to_owned())
     }
 }
 
@@ -141,11 +167,7 @@ fn list(setting: &Setting) -> Result<Vec<Finding>> {
 fn orders(setting: &Setting) -> Result<Vec<Finding>> {
     const CONNECTIONS: u32 = 32;
     let filled = Filled::new(setting, ORDERS)?;
-    let key = NewKey::random()?;
-    let accepted = key.accepted_as("compare", Role::Writer);
-    let toml =
-        format!("[[auth.keys]]\nname = \"compare\"\nrole = \"writer\"\nsha256 = \"{}\"\n", hex(&accepted.sha256));
-    fs::write(filled.directory.path().join("orderflow.toml"), toml)?;
+    let key = filled.accept_a_key()?;
     let ours = filled.serve(setting, &[("database.max_connections", "32")])?;
     let draft = setting
         .closed("an order", CONNECTIONS)
@@ -171,7 +193,7 @@ fn orders(setting: &Setting) -> Result<Vec<Finding>> {
         let tps = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
         Ok(Run { per_second: tps.with_context(|| format!("pgbench did not say its rate: {said}"))?, p99_ms: f64::NAN })
     };
-    let runs = alternate(setting.rounds, || load(&draft, &ours.url, Some(key.plain())), pgbench)?;
+    let runs = alternate(setting.rounds, || load(&draft, &ours.url, Some(&key)), pgbench)?;
     let what = "POST /api/orders, PostgreSQL, 32 connections, against pgbench running the same statement";
     Ok(vec![Finding::throughput(what, &runs, Bound::AtLeast(0.8))])
 }

@@ -76,6 +76,19 @@ impl Finding {
         }
     }
 
+    /// A ratio that was taken elsewhere, with both sides.
+    pub(crate) fn beside(
+        what: &str,
+        figure: &'static str,
+        value: Spread,
+        unit: &'static str,
+        [ours, peer]: [Spread; 2],
+        bound: Bound,
+    ) -> Self {
+        let holds = bound.holds(value.median);
+        Self { what: what.to_owned(), figure, value, ours: Some(ours), peer: Some(peer), unit, bound, holds }
+    }
+
     /// An amount on its own.
     pub(crate) fn amount(what: &str, unit: &'static str, value: Spread, bound: Bound) -> Self {
         let holds = bound.holds(value.median);

@@ -5,13 +5,14 @@ mod cases;
 mod finding;
 mod measure;
 mod process;
+mod scale;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 
-use cases::{CASES, Setting};
+use cases::{Case, Setting};
 use process::Programs;
 
 /// Compares OrderFlow with its bare peer under the same load. Status 0 if every bound holds, 1 if one is missed.
@@ -27,7 +28,10 @@ struct Options {
     /// The program that the generator itself is measured with.
     #[arg(long)]
     trivial_server: PathBuf,
-    /// Only these comparisons; all of them otherwise
+    /// Beside the bare peer, or several processes beside one
+    #[arg(long, value_enum, default_value = "peer")]
+    set: Set,
+    /// Only these comparisons; all of the set otherwise
     #[arg(value_name = "CASE")]
     only: Vec<String>,
     /// Alternations of each comparison
@@ -39,6 +43,21 @@ struct Options {
     /// For people, or for programs
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Set {
+    Peer,
+    Scale,
+}
+
+impl Set {
+    fn cases(self) -> &'static [Case] {
+        match self {
+            Self::Peer => &cases::CASES,
+            Self::Scale => &scale::CASES,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,8 +78,9 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<bool> {
-    if let Some(unknown) = options.only.iter().find(|name| !CASES.iter().any(|case| case.name == *name)) {
-        let names: Vec<_> = CASES.iter().map(|case| case.name).collect();
+    let cases = options.set.cases();
+    if let Some(unknown) = options.only.iter().find(|name| !cases.iter().any(|case| case.name == *name)) {
+        let names: Vec<_> = cases.iter().map(|case| case.name).collect();
         bail!("there is no comparison {unknown}; there are {}", names.join(", "));
     }
     // They are started in directories of their own, where a relative path means something else.
@@ -76,7 +96,7 @@ fn run(options: &Options) -> Result<bool> {
         seconds: f64::from(options.seconds),
     };
     let mut findings = Vec::new();
-    for case in CASES.iter().filter(|case| options.only.is_empty() || options.only.iter().any(|name| name == case.name))
+    for case in cases.iter().filter(|case| options.only.is_empty() || options.only.iter().any(|name| name == case.name))
     {
         eprintln!("comparing {}", case.name);
         let found = (case.run)(&setting)?;

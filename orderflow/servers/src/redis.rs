@@ -20,6 +20,8 @@ use crate::{
 
 /// For each read and write of a command; one that blocks for longer is not for this client.
 const ANSWER: Duration = Duration::from_secs(20);
+/// For each of those that find out whether it has started: what answers later than this may be somebody else on its port.
+const READY: Duration = Duration::from_secs(1);
 
 /// A running Redis server. Clones are handles to the same one; the last handle ends it.
 ///
@@ -94,7 +96,7 @@ impl Redis {
     /// When the server refuses the command, with its words; when it is stopped or paused; and after 20 seconds of silence.
     pub fn command(&self, words: &[&str]) -> Result<String> {
         self.server.process.answers()?;
-        ask(self.port(), &self.server.password, words)
+        ask(self.port(), &self.server.password, words, ANSWER)
     }
 
     /// Ends the server in an orderly way; [`Redis::start`] brings it back. A paused server is resumed first. Nothing where
@@ -159,7 +161,7 @@ impl Server {
             keeper.write("redis.conf", &configuration(settings, keeper.dir(), port, &password))?;
             let arguments = vec![keeper.dir().join("redis.conf").display().to_string()];
             let password = password.clone();
-            let ready = move |_: &Keeper| ask(port, &password, &["PING"]).is_ok_and(|answer| answer == "PONG");
+            let ready = move |_: &Keeper| ask(port, &password, &["PING"], READY).is_ok_and(|answer| answer == "PONG");
             Ok(Launch { program: program.clone(), arguments, ports: vec![port], ready: Box::new(ready) })
         })?;
         Ok(Self { password, process: Process::new(keeper, launch) })
@@ -176,10 +178,10 @@ fn configuration(settings: &[(&str, &str)], dir: &Path, port: u16, password: &st
     lines + &format!("dir \"{}\"\ndaemonize no\nlogfile \"\"\n", dir.display())
 }
 
-fn ask(port: u16, password: &str, words: &[&str]) -> Result<String> {
+fn ask(port: u16, password: &str, words: &[&str], within: Duration) -> Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).context("the server takes no connection")?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    stream.set_write_timeout(Some(ANSWER))?;
+    stream.set_read_timeout(Some(within))?;
+    stream.set_write_timeout(Some(within))?;
     stream.write_all(&[request(&["AUTH", password]), request(words)].concat())?;
     let mut answers = BufReader::new(stream);
     answer(&mut answers)?;

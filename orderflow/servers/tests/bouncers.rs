@@ -1,4 +1,4 @@
-//! What PgBouncer does between clients and their server.
+//! What `PgBouncer` does between clients and their server.
 
 use std::{
     collections::HashSet,

@@ -6,6 +6,7 @@ mod database;
 mod dead_letters;
 mod healthcheck;
 mod key;
+mod scheduler;
 mod serve;
 mod trouble;
 mod worker;
@@ -38,6 +39,8 @@ struct Cli {
 enum Command {
     /// Serve the API until SIGTERM or Ctrl-C. The default.
     Serve,
+    /// Find due notifications, such as birthdays, until SIGTERM or Ctrl-C.
+    Scheduler(scheduler::Options),
     /// Bring the schema of the database up to date.
     Migrate,
     /// Fill an empty database with example data.
@@ -143,6 +146,7 @@ pub(crate) fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::serve(started(cli.settings)?),
+        Command::Scheduler(options) => scheduler::run(started(cli.settings)?, &options),
         Command::Migrate => serve::block_on(database::migrate(started(cli.settings)?)),
         Command::Seed { orders } => serve::block_on(database::seed(started(cli.settings)?, orders)),
         Command::Worker { concurrency } => worker::run(started(cli.settings.with(concurrency))?),

@@ -1,4 +1,5 @@
-//! `orderflow serve`: a runtime, the signals that end it, and as many open files as the system allows.
+//! `orderflow serve`, and what every process that runs until it is told to end has: a runtime, the signals that end it, and as
+//! many open files as the system allows.
 
 use std::{pin::Pin, process::ExitCode};
 
@@ -16,7 +17,10 @@ use orderflow::{
     store::{ConnectError, MigrateError},
 };
 
-/// Serves until a signal says to end, then drains. A second signal does not wait for that.
+/// Is ready when it is time to end.
+pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Serves until a signal says to end, then drains.
 pub(super) fn serve(config: Config) -> Result<ExitCode> {
     until_told(config, server::run)
 }
@@ -58,9 +62,6 @@ where
         |error: &anyhow::Error| error.chain().any(|cause| cause.is::<ConnectError>() || cause.is::<MigrateError>());
     ended.map_err(|error| if of_database(&error) { error.context(database) } else { error })
 }
-
-/// Ready when a signal has come.
-pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs a command that needs a runtime.
 pub(super) fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Config, InProcess, Secret};
+use super::{Config, Database, InProcess, Secret};
 
 impl Config {
     /// Whether the service has its database to itself: nobody named another, so that it creates, migrates and fills it.
@@ -29,6 +29,14 @@ impl Config {
         if self.database.url.expose().is_empty() {
             self.database.url = Secret::from(embedded(&self.data_dir));
         }
+    }
+}
+
+impl Database {
+    /// The address for what needs a connection of its own for longer than a transaction: past the pooler, if there is one.
+    pub fn session_url(&self) -> &str {
+        let direct = self.direct_url.expose();
+        if direct.is_empty() { self.url.expose() } else { direct }
     }
 }
 

@@ -95,7 +95,7 @@ table::settings! {
         /// own limits along, and nothing is prepared.
         pooler: Pooler = Choice(Pooler::WORDS), "none";
         /// The same database past the pooler, for what needs a connection of its own: migrations, the scheduler's lock, and
-        /// waiting for notifications. Empty, it is `url`. Secret.
+        /// waiting for notifications. Where there is no pooler it may be empty, and is `url`. Secret.
         direct_url: Secret = DatabaseUrl, "";
         /// How many orders an empty embedded database is filled with, and products and customers in proportion; 0 leaves it
         /// empty. A database that is named in `url` is never filled by itself: see `orderflow seed`.
@@ -164,8 +164,9 @@ table::settings! {
     }
     /// Where mail goes.
     mail: Mail {
-        /// `smtp://USER:PASSWORD@HOST:PORT`, or `smtps://` for TLS from the start. Empty, mails are written to the spool
-        /// directory. Secret.
+        /// `smtp://USER:PASSWORD@HOST:PORT` of a server, with TLS if it offers that, or `smtps://` for TLS from the start. A
+        /// password goes over TLS only, or to this machine. A mail comes at least once, and always under the same
+        /// Message-ID. Empty, mails are written to the spool directory, each once. Secret.
         smtp_url: Secret = SmtpUrl, "";
         /// Where mails are written that no server takes, a file each. Empty, it is `spool` in the data directory.
         spool: PathBuf = MaybeFolder, "";
@@ -180,9 +181,10 @@ table::settings! {
         interval: Duration = Time(10..=HOUR), "30s";
         /// When its day begins, as the distance from UTC: `+02:00`. There is no summer time.
         utc_offset: UtcOffset = OffsetKind, "+00:00";
-        /// How many days that were missed are caught up.
+        /// How many days that were missed are caught up. A first start begins with today.
         catch_up_days: u32 = Count(0..=366), "7";
-        /// How old an order is that nobody has paid when its customer is reminded, once.
+        /// How old an order is that nobody has paid when its customer is reminded, once; ten seconds more than a statement
+        /// may run at least, since orders can take so long to be seen.
         reminder_after: Duration = Time(1..=31 * 24 * HOUR), "24h";
     }
     /// What is told about orders as they happen.

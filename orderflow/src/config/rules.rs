@@ -34,6 +34,14 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
             "redis.url must name a server, or http.rate_limit_shared be false".to_owned(),
         );
     }
+    if database.pooler == Pooler::Transaction && database.direct_url.expose().is_empty() {
+        reader.broken(
+            &["database.direct_url", "database.pooler"],
+            "is at odds: database.pooler is transaction, and database.direct_url names no way past it, which migrations need"
+                .to_owned(),
+            "database.direct_url must be the address of the PostgreSQL server itself".to_owned(),
+        );
+    }
     let postgres = database.url.expose().starts_with("postgres");
     let needs = [
         ("replicas.urls", !replicas.urls.is_empty()),

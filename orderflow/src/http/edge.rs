@@ -1,5 +1,5 @@
 //! What every request passes before and after a handler, in one place and in this order: an identifier, the client's rate,
-//! the number of requests under way, the time limit, and the headers of the answer.
+//! the number of requests under way, in all and of its group, the time limit, and the headers of the answer.
 //!
 //! These are one service rather than a stack of layers, because each layer costs a boxed future and a clone of the stack, and
 //! because the order, which matters, can be read here.
@@ -31,8 +31,9 @@ use tower::Service;
 
 use super::{
     App,
-    limits::{ClientRate, InFlight},
+    limits::{ClientRate, Group, InFlight},
     problem::{Cause, Kind, Problem},
+    stream::{self, Streaming},
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,6 +49,8 @@ struct Inner {
     app: App,
     rate: ClientRate,
     in_flight: InFlight,
+    lists: InFlight,
+    writes: InFlight,
     ids: RequestIds,
 }
 
@@ -55,8 +58,10 @@ impl Edge {
     /// Puts the limits of an application's configuration before its routes.
     pub fn new(router: Router, app: App) -> Self {
         let rate = ClientRate::new(&app.config.http);
-        let in_flight = InFlight::new(app.config.http.max_in_flight);
-        Self(Arc::new(Inner { router, app, rate, in_flight, ids: RequestIds::new() }))
+        let http = &app.config.http;
+        let in_flight = InFlight::new(http.max_in_flight);
+        let (lists, writes) = (InFlight::new(http.max_lists_in_flight), InFlight::new(http.max_writes_in_flight));
+        Self(Arc::new(Inner { router, app, rate, in_flight, lists, writes, ids: RequestIds::new() }))
     }
 
     /// Answers a request from this address. Never fails and never panics.
@@ -97,12 +102,27 @@ impl Edge {
         if let Err(seconds) = inner.rate.admit(peer, request.headers()) {
             return Problem::new(Kind::RateLimited).retry_after(seconds).into_response();
         }
-        let Some(_slot) = inner.in_flight.enter() else {
-            return Problem::new(Kind::Overloaded).retry_after(1).into_response();
+        let Some(_slot) = inner.in_flight.enter() else { return self.refused("all") };
+        // Lists are slow before anything else is. They and writes have shares of the whole, so that single reads go on.
+        let _share = match Group::of(request.method(), path) {
+            Group::List => match inner.lists.enter() {
+                None => return self.refused("lists"),
+                share => share,
+            },
+            Group::Write => match inner.writes.enter() {
+                None => return self.refused("writes"),
+                share => share,
+            },
+            Group::Other => None,
         };
         self.handled(request).await
     }
     // ANCHOR_END: limited
+
+    fn refused(&self, group: &'static str) -> Response {
+        self.0.app.metrics.bulkhead_refusals.get_or_create(&[("group", group)]).inc();
+        Problem::new(Kind::Overloaded).retry_after(1).into_response()
+    }
 
     /// The handler's answer, or a problem where it panics or takes too long.
     async fn handled(&self, mut request: Request) -> Response {
@@ -185,6 +205,8 @@ pub struct Connection {
     pub edge: Edge,
     /// Who is at the other end.
     pub peer: IpAddr,
+    /// Whether it is in the middle of a stream.
+    pub streaming: Streaming,
 }
 
 impl hyper::service::Service<hyper::Request<hyper::body::Incoming>> for Connection {
@@ -192,8 +214,11 @@ impl hyper::service::Service<hyper::Request<hyper::body::Incoming>> for Connecti
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
-    fn call(&self, request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
-        let Self { edge, peer } = self.clone();
+    fn call(&self, mut request: hyper::Request<hyper::body::Incoming>) -> Self::Future {
+        let Self { edge, peer, streaming } = self.clone();
+        if request.uri().path() == stream::PATH {
+            request.extensions_mut().insert(streaming);
+        }
         Box::pin(async move { Ok(edge.answer(request.map(Body::new), peer).await) })
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock};
 
 use crate::config;
@@ -60,6 +60,31 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// What a request asks for, as far as it matters to how many may ask at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    /// Many rows, or totals over all of them.
+    List,
+    /// A change.
+    Write,
+    /// One thing, or something that no database is asked for.
+    Other,
+}
+
+impl Group {
+    /// By method and path, without a look at the routes: a path that none has is refused quickly, whatever its group.
+    pub(super) fn of(method: &Method, path: &str) -> Self {
+        match *method {
+            Method::GET | Method::HEAD => match path {
+                "/api/products" | "/api/orders" | "/api/customers" | "/api/stats" => Self::List,
+                _ => Self::Other,
+            },
+            Method::OPTIONS => Self::Other,
+            _ => Self::Write,
+        }
+    }
+}
+
 /// How many requests are worked on at once.
 pub(super) struct InFlight {
     now: AtomicUsize,
@@ -102,6 +127,24 @@ mod tests {
         }
         drop(first);
         assert!(limit.enter().is_some());
+    }
+
+    #[test]
+    fn every_route_is_in_its_group() {
+        let description = serde_json::to_value(crate::http::openapi()).unwrap();
+        for (path, item) in description["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();
+                let name = operation["operationId"].as_str().unwrap();
+                let expected = match name.split('_').next().unwrap() {
+                    "list" => Group::List,
+                    "place" | "create" | "replace" | "delete" => Group::Write,
+                    _ if name == "read_stats" => Group::List,
+                    _ => Group::Other,
+                };
+                assert_eq!(Group::of(&method, &path.replace("{id}", "1")), expected, "{name}");
+            }
+        }
     }
 
     #[test]

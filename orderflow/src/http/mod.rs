@@ -7,10 +7,12 @@ pub mod edge;
 mod extract;
 mod limits;
 mod orders;
+mod position;
 mod problem;
 mod products;
 mod representation;
 mod stats;
+pub mod stream;
 
 use std::sync::Arc;
 
@@ -33,10 +35,11 @@ use crate::{
     coalesce::Coalescer,
     config::Config,
     domain::{Cursor, Customer, CustomerId, Order, OrderId, Product, ProductId},
+    events::{Events, SharedFeed, Silence},
     jobs::Wake,
     metrics::Metrics,
     ops::Health,
-    store::{Rows, SharedStore},
+    store::{Position, Rows, SharedStore},
 };
 
 /// What every handler works with.
@@ -57,20 +60,31 @@ pub struct Parts {
     pub health: Health,
     /// What the process counts.
     pub metrics: Metrics,
+    /// What is told about orders as they happen.
+    pub events: Events,
     /// Who is told that an order was placed.
     pub wake: Wake,
+    /// Whether it matters which copy of the database is read.
+    replicated: bool,
     products: Coalescer<ProductId, Product>,
     orders: Coalescer<OrderId, Order>,
     customers: Coalescer<CustomerId, Customer>,
 }
 
 /// What an application shares with others: other instances, and the rest of its process. The default is one that is alone.
-#[derive(Default)]
 pub struct Shared {
     /// What the process counts.
     pub metrics: Metrics,
+    /// Where events are read.
+    pub feed: SharedFeed,
     /// Who works in the same process.
     pub wake: Wake,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { metrics: Metrics::default(), feed: Arc::new(Silence), wake: Wake::default() }
+    }
 }
 
 impl std::ops::Deref for App {
@@ -85,34 +99,38 @@ impl App {
     /// An application on this store.
     pub fn new(config: Arc<Config>, store: SharedStore, keys: Keys, shared: Shared) -> Self {
         let together = config.database.coalesce_reads;
+        let replicated = store.after(Position::START).is_some();
+        let at = |store: &SharedStore, position| store.after(position).unwrap_or_else(|| Arc::clone(store));
         let (products, orders, customers) = (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
         Self(Arc::new(Parts {
             cache: Cache::new(&config.cache),
             keys,
             health: Health::new(Arc::clone(&store)),
+            events: Events::new(config.events.clone(), shared.feed, shared.metrics.clone()),
             metrics: shared.metrics,
             wake: shared.wake,
+            replicated,
             products: Coalescer::new(
                 together,
                 |product: &Product| product.id,
-                move |ids: Vec<ProductId>| {
-                    let store = Arc::clone(&products);
+                move |ids: Vec<ProductId>, position| {
+                    let store = at(&products, position);
                     async move { store.products_by_id(&ids).await }
                 },
             ),
             orders: Coalescer::new(
                 together,
                 |order: &Order| order.id,
-                move |ids: Vec<OrderId>| {
-                    let store = Arc::clone(&orders);
+                move |ids: Vec<OrderId>, position| {
+                    let store = at(&orders, position);
                     async move { store.orders_by_id(&ids).await }
                 },
             ),
             customers: Coalescer::new(
                 together,
                 |customer: &Customer| customer.id,
-                move |ids: Vec<CustomerId>| {
-                    let store = Arc::clone(&customers);
+                move |ids: Vec<CustomerId>, position| {
+                    let store = at(&customers, position);
                     async move { store.customers_by_id(&ids).await }
                 },
             ),
@@ -162,6 +180,7 @@ fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Described::openapi())
         .merge(products::routes())
         .merge(orders::routes())
+        .merge(stream::routes())
         .merge(customers::routes())
         .merge(stats::routes())
         .merge(crate::ops::routes())

@@ -13,6 +13,7 @@ use super::{
     App, Caching, Page,
     caller::Writer,
     extract::{Id, Json, Query, header},
+    position::{At, Sent},
     problem::{Kind, ListFailures, PlaceFailures, Problem, ReadFailures},
     representation::Representation,
 };
@@ -32,6 +33,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(
     get, path = "/api/orders", operation_id = "list_orders", tag = "orders",
     params(
+        Sent,
         ("page" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Which page; the first is 1."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Rows a page; 20 unless given."),
         ("cursor" = Option<String>, Query, description = "A next_cursor, instead of a page."),
@@ -43,12 +45,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         ListFailures,
     ),
 )]
-async fn list(State(app): State<App>, parts: Parts) -> Result<Response, Problem> {
+async fn list(State(app): State<App>, at: At, parts: Parts) -> Result<Response, Problem> {
     let mut query = Query::of(&parts, &["page", "limit", "cursor", "status"]);
     let window = query.window();
     let status = query.get::<OrderStatus>("status");
     query.done()?;
-    let rows = app.store.orders(status, window).await?;
+    let rows = app.store_at(at).orders(status, window).await?;
     let page = Page::of(rows, |order| order.id.get());
     Ok(Representation::json(&page).answer(&parts.headers, Caching::Revalidate))
 }
@@ -56,15 +58,20 @@ async fn list(State(app): State<App>, parts: Parts) -> Result<Response, Problem>
 /// One order with its customer and lines.
 #[utoipa::path(
     get, path = "/api/orders/{id}", operation_id = "read_order", tag = "orders",
-    params(("id" = OrderId, Path, description = "Which order.")),
+    params(("id" = OrderId, Path, description = "Which order."), Sent),
     responses(
         (status = 200, description = "The order.", body = Order),
         (status = 304, description = "The client's copy is still true."),
         ReadFailures,
     ),
 )]
-async fn detail(State(app): State<App>, Id(id): Id<OrderId>, headers: HeaderMap) -> Result<Response, Problem> {
-    let order = app.orders.get(id).await?;
+async fn detail(
+    State(app): State<App>,
+    At(at): At,
+    Id(id): Id<OrderId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let order = app.orders.get(id, at).await?;
     let order = order.ok_or_else(|| Problem::new(Kind::NotFound).detail("There is no order with this identifier."))?;
     Ok(Representation::json(&order).answer(&headers, Caching::Revalidate))
 }
@@ -83,6 +90,7 @@ async fn detail(State(app): State<App>, Id(id): Id<OrderId>, headers: HeaderMap)
         (status = 201, description = "The order was placed, now or by an earlier request with the same key.", body = Receipt,
          headers(
             ("Location" = String, description = "Where the order is."),
+            ("X-OrderFlow-Position" = Option<String>, description = "Where the write is, if there are replicas; also a cookie."),
             ("Idempotent-Replayed" = Option<String>, description = "`true` if an earlier request had placed it."),
          )),
         PlaceFailures,
@@ -100,16 +108,19 @@ async fn place(
     // A task of its own: a client that goes away must not leave an order whose products are still cached as they were.
     let placing = tokio::spawn(async move {
         let placed = app.store.place_order(&draft, key.as_ref().map(|key| (key, Fingerprint::of(&draft)))).await;
+        // Before anything is read for the cache again, so that it is read from a copy that has the order.
+        let position = if placed.is_ok() { app.store.position().await } else { None };
         // Unless the order was refused it may stand, even if nobody was told so or an earlier request had placed it.
         if !matches!(placed, Err(StoreError::Refused(_))) {
             for item in &draft.items {
                 app.cache.invalidate(Tag::Product(item.product_id));
             }
+            app.events.placed();
             app.wake.placed();
         }
-        placed
+        placed.map(|placed| (placed, position, app))
     });
-    let placed = placing.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))?;
+    let (placed, position, app) = placing.await.unwrap_or_else(|panicked| resume_unwind(panicked.into_panic()))?;
     let mut response = Representation::json(&placed.receipt).answer(&headers, Caching::Never);
     *response.status_mut() = StatusCode::CREATED;
     let location = format!("/api/orders/{}", placed.receipt.id);
@@ -117,5 +128,6 @@ async fn place(
     if placed.replayed {
         response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
     }
+    app.carry(position, &mut response);
     Ok(response)
 }

@@ -79,8 +79,8 @@ kinds! {
     NotJson = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "The request's body must be application/json";
     /// This client asks more often than `http.rate_limit` and `http.rate_burst` allow. `Retry-After` says when to ask again.
     RateLimited = "rate-limited", TOO_MANY_REQUESTS, "Too many requests";
-    /// More requests are under way than `http.max_in_flight`, so this one was refused before any work was done. Try again
-    /// after `Retry-After`.
+    /// More requests are under way than `http.max_in_flight`, or more lists, writes or streams than there may be of them, so
+    /// this one was refused before any work was done. Try again after `Retry-After`.
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service is at its limit";
     /// The database is away, full or too slow. A write may have happened all the same: repeat it with its idempotency key.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service cannot do this at the moment";

@@ -10,6 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     App, Caching, Page,
     extract::{Id, Query},
+    position::{At, Sent},
     problem::{Kind, ListFailures, Problem, ReadFailures},
     representation::Representation,
 };
@@ -26,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(
     get, path = "/api/products", operation_id = "list_products", tag = "products",
     params(
+        Sent,
         ("page" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "Which page; the first is 1."),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Rows a page; 20 unless given."),
         ("cursor" = Option<String>, Query, description = "A next_cursor, instead of a page."),
@@ -37,16 +39,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         ListFailures,
     ),
 )]
-async fn list(State(app): State<App>, parts: Parts) -> Result<Response, Problem> {
+async fn list(State(app): State<App>, at: At, parts: Parts) -> Result<Response, Problem> {
     let mut query = Query::of(&parts, &["page", "limit", "cursor", "category"]);
     let window = query.window();
     let category = query.get::<Category>("category");
     query.done()?;
     let load = || {
         let category = category.clone();
-        let app = app.clone();
+        let store = app.store_at(at);
         async move {
-            let rows = app.store.products(category.as_ref(), window).await?;
+            let rows = store.products(category.as_ref(), window).await?;
             let tags = rows.rows.iter().map(|product| Tag::Product(product.id)).collect();
             let page = Page::of(rows, |product| product.id.get());
             Ok(Some(Loaded { representation: Representation::json(&page), tags }))
@@ -60,7 +62,7 @@ async fn list(State(app): State<App>, parts: Parts) -> Result<Response, Problem>
 /// One product.
 #[utoipa::path(
     get, path = "/api/products/{id}", operation_id = "read_product", tag = "products",
-    params(("id" = ProductId, Path, description = "Which product.")),
+    params(("id" = ProductId, Path, description = "Which product."), Sent),
     responses(
         (status = 200, description = "The product.", body = Product),
         (status = 304, description = "The client's copy is still true."),
@@ -68,9 +70,14 @@ async fn list(State(app): State<App>, parts: Parts) -> Result<Response, Problem>
     ),
 )]
 // ANCHOR: detail
-async fn detail(State(app): State<App>, Id(id): Id<ProductId>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn detail(
+    State(app): State<App>,
+    At(at): At,
+    Id(id): Id<ProductId>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let load = || async {
-        let product = app.products.get(id).await?;
+        let product = app.products.get(id, at).await?;
         Ok(product
             .map(|product| Loaded { representation: Representation::json(&product), tags: vec![Tag::Product(id)] }))
     };

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Mail, MailError, Sender};
+use super::{Mail, MailError, Sender, message::one_line};
 use crate::jobs::{Claimed, Kind};
 
 /// The mail for a notification. The same notification gives the same mail.
@@ -66,12 +66,6 @@ fn amount(cents: i64) -> String {
     let sign = if cents < 0 { "-" } else { "" };
     let cents = cents.unsigned_abs();
     format!("{sign}{}.{:02}", cents / 100, cents % 100)
-}
-
-/// A name without what would end a line or steer whoever shows it.
-fn one_line(name: &str) -> String {
-    let letters = name.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
-    letters.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn message_id(claimed: &Claimed, host: &str) -> String {

@@ -9,8 +9,9 @@ use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 
-/// Calls that are looked at when it is decided whether to open.
+/// Calls that are looked at when it is decided whether to open, and for how long they are.
 const WINDOW: u32 = 20;
+const SPAN: Duration = Duration::from_secs(10);
 /// The fewest calls to decide on.
 const LEAST: u32 = 5;
 /// Probes that may be under way at once while half open, and that must succeed to close.
@@ -50,6 +51,7 @@ struct Circuit {
     state: State,
     calls: u32,
     failures: u32,
+    /// When the state began or, while closed, the window.
     since: Instant,
     probing: u32,
     succeeded: u32,
@@ -57,8 +59,8 @@ struct Circuit {
     turn: u64,
 }
 
-/// A call that was let through. Dropped without a word it counts as a failure: it was cancelled, most often because it
-/// took too long.
+/// A call that was let through. Dropped without a word it counts as a failure, and its place is free again: it was
+/// cancelled, most often because it took too long.
 #[derive(Debug)]
 pub struct Permit {
     breaker: Breaker,
@@ -67,7 +69,8 @@ pub struct Permit {
 }
 
 impl Breaker {
-    /// A closed one.
+    /// A closed one. It opens when of at least five calls within ten seconds half have failed, rests for a second, and then
+    /// closes again once three probes have succeeded.
     pub fn new(name: &'static str, metrics: Metrics) -> Self {
         let now = Instant::now();
         let circuit =
@@ -111,6 +114,13 @@ impl Breaker {
     }
 
     fn turn(&self, circuit: &mut Circuit, state: State) {
+        // What changes every second while a dependency is away is not told each time.
+        let dependency = self.0.name;
+        match (circuit.state, state) {
+            (State::Closed, _) => tracing::warn!(dependency, "calls fail too often and are not made for a while"),
+            (_, State::Closed) => tracing::info!(dependency, "calls are made again"),
+            _ => tracing::debug!(dependency, ?state, "circuit breaker"),
+        }
         let turn = circuit.turn + 1;
         *circuit = Circuit { state, calls: 0, failures: 0, since: Instant::now(), probing: 0, succeeded: 0, turn };
         let shown = match state {
@@ -118,8 +128,7 @@ impl Breaker {
             State::HalfOpen => 1,
             State::Open => 2,
         };
-        self.0.metrics.circuit_state.get_or_create(&[("name", self.0.name)]).set(shown);
-        tracing::info!(dependency = self.0.name, ?state, "circuit breaker");
+        self.0.metrics.circuit_state.get_or_create(&[("name", dependency)]).set(shown);
     }
 
     fn ended(&self, turn: u64, well: bool) {
@@ -129,12 +138,14 @@ impl Breaker {
         }
         match circuit.state {
             State::Closed => {
+                if circuit.calls >= WINDOW || circuit.since.elapsed() >= SPAN {
+                    (circuit.calls, circuit.failures, circuit.since) = (0, 0, Instant::now());
+                }
                 circuit.calls += 1;
                 circuit.failures += u32::from(!well);
-                if circuit.calls >= LEAST && circuit.failures * 2 >= circuit.calls {
+                // A call that ended well opens nothing, whatever those before it did.
+                if !well && circuit.calls >= LEAST && circuit.failures * 2 >= circuit.calls {
                     self.turn(&mut circuit, State::Open);
-                } else if circuit.calls >= WINDOW {
-                    (circuit.calls, circuit.failures) = (0, 0);
                 }
             }
             State::HalfOpen if !well => self.turn(&mut circuit, State::Open),

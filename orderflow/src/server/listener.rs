@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::connection::Patient;
+use crate::http::stream::Streaming;
 
 /// The largest head of a request, in bytes: its line and its headers together. Longer ones are answered with 431.
 pub(super) const MAX_HEAD_BYTES: usize = 32 * 1024;
@@ -76,12 +77,13 @@ impl Drop for Place {
     }
 }
 
-/// Accepts connections until the phase says to close. `service` makes what answers one peer.
+/// Accepts connections until the phase says to close. `service` makes what answers one peer, and says when it is in the
+/// middle of a stream.
 pub(super) fn serve<S>(
     listener: TcpListener,
     limits: Limits,
     phase: watch::Receiver<Phase>,
-    service: impl Fn(SocketAddr) -> S + Send + Sync + 'static,
+    service: impl Fn(SocketAddr, Streaming) -> S + Send + Sync + 'static,
 ) -> Served
 where
     S: hyper::service::Service<hyper::Request<Incoming>, Response = axum::response::Response> + Send + 'static,
@@ -94,7 +96,9 @@ where
         let mut closing = phase.clone();
         let take = |stream, peer: SocketAddr, slot| {
             let place = Place::take(slot, count.clone());
-            tokio::spawn(connection(stream, limits, phase.clone(), service(peer), place));
+            let streaming = Streaming::default();
+            let service = service(peer, streaming.clone());
+            tokio::spawn(connection(stream, limits, phase.clone(), service, streaming, place));
         };
         loop {
             let slot = tokio::select! {
@@ -130,8 +134,14 @@ async fn until_closing(phase: &mut watch::Receiver<Phase>) {
     let _ = phase.wait_for(|phase| *phase == Phase::Closing).await;
 }
 
-async fn connection<S>(stream: TcpStream, limits: Limits, mut phase: watch::Receiver<Phase>, service: S, _place: Place)
-where
+async fn connection<S>(
+    stream: TcpStream,
+    limits: Limits,
+    mut phase: watch::Receiver<Phase>,
+    service: S,
+    streaming: Streaming,
+    _place: Place,
+) where
     S: hyper::service::Service<hyper::Request<Incoming>, Response = axum::response::Response>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
@@ -148,6 +158,9 @@ where
             // hyper closes a connection at once on which it has read nothing yet, whatever has arrived there.
             if let Ok(ended) = tokio::time::timeout(LAST_CALL, connection.as_mut()).await {
                 ended
+            } else if streaming.is_on() {
+                // Streams were told to end before closing began. Whoever takes nothing would hold up everybody's end.
+                return;
             } else {
                 connection.as_mut().graceful_shutdown();
                 connection.await

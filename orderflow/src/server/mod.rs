@@ -19,13 +19,15 @@ use crate::{
     auth::{self, Keys, NewKey},
     background::Background,
     config::Config,
+    events::{self, Announcer},
     http::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    jobs, ops,
+    jobs, ops, scheduler,
     store::{
-        self, Backend,
+        self, Backend, SharedStore,
+        replicas::Replicated,
         seed::{Plan, SeedError, seed},
     },
 };
@@ -84,12 +86,15 @@ pub async fn start(config: Config) -> Result<Running> {
     let config = Arc::new(config);
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let shared = Shared::default();
-    let (metrics, wake) = (shared.metrics.clone(), shared.wake.clone());
-    let app = App::new(Arc::clone(&config), backend.store(), keys, shared);
+    let shared = Shared { feed: backend.feed(), ..Shared::default() };
     let mut background = Background::default();
+    let store = with_replicas(&backend, &config, &shared, &mut background)?;
+    let app = App::new(Arc::clone(&config), store, keys, shared);
+    background.spawn(|stop| app.events.clone().run(stop));
+    background.spawn(|stop| events::announce(app.events.clone(), Announcer::of(&config), stop));
     if config.works_in_process() {
-        jobs::start(&config, backend.jobs(), &metrics, &wake, FINISH, &mut background)?;
+        jobs::start(&config, backend.jobs(), &app.metrics, &app.wake, FINISH, &mut background)?;
+        scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
     }
 
     let edge = Edge::new(http::router(app.clone()), app.clone());
@@ -97,9 +102,10 @@ pub async fn start(config: Config) -> Result<Running> {
     let limits = Limits { connections: config.http.max_connections, head: config.http.idle_timeout };
     let public_served = {
         let edge = edge.clone();
-        listener::serve(public_listener, limits, phases.clone(), move |peer| Connection {
+        listener::serve(public_listener, limits, phases.clone(), move |peer, streaming| Connection {
             edge: edge.clone(),
             peer: peer.ip(),
+            streaming,
         })
     };
     let ops_served = show_operators(ops_listener, &app, phases);
@@ -142,11 +148,12 @@ impl Running {
     /// Ends without losing a request that was accepted.
     ///
     /// First the probe for readiness fails and every answer closes its connection, while new connections are still taken: a
-    /// balancer needs a moment to notice. Then the listeners close, and what is under way has the configured time to end.
+    /// balancer needs a moment to notice. Streams of events end at once, so that their clients go elsewhere. Then the listeners close, and what is under way has the configured time to end.
     pub async fn stop(self) {
         let config = &self.app.config.http;
         tracing::info!("draining");
         self.app.health.drain();
+        self.app.events.end_streams();
         let [public, operators] = self.served;
         tokio::time::sleep(config.drain_notice).await;
         let _ = self.phase.send(Phase::Closing);
@@ -167,7 +174,7 @@ impl Running {
 fn show_operators(listener: TcpListener, app: &App, phases: watch::Receiver<Phase>) -> Served {
     let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: app.config.http.idle_timeout };
     let router = ops::router(app.clone());
-    listener::serve(listener, limits, phases, move |_| TowerToHyperService::new(router.clone()))
+    listener::serve(listener, limits, phases, move |_, _| TowerToHyperService::new(router.clone()))
 }
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener> {
@@ -198,6 +205,20 @@ async fn open(config: &Config) -> Result<(Backend, Option<u64>)> {
         };
     }
     Ok((Backend::connect(database, data_dir).await?, seeded))
+}
+
+/// The store of the service: the database, behind its replicas if it has some.
+fn with_replicas(
+    backend: &Backend,
+    config: &Config,
+    shared: &Shared,
+    background: &mut Background,
+) -> Result<SharedStore> {
+    let (Backend::Postgres(primary), false) = (backend, config.replicas.urls.is_empty()) else {
+        return Ok(backend.store());
+    };
+    let (primary, metrics) = (Arc::clone(primary), shared.metrics.clone());
+    Ok(Arc::new(Replicated::start(primary, &config.database, &config.replicas, metrics, background)?))
 }
 
 /// The configured keys; where there are none and the database is the embedded one, a key of its own.

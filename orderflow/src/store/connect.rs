@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{SharedStore, StoreError, postgres, sqlite};
-use crate::{config::Database, jobs::SharedJobs};
+use crate::{config::Database, events::SharedFeed, jobs::SharedJobs, scheduler::SharedSchedule};
 
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +77,33 @@ impl Backend {
         })
     }
 
+    /// What happens to orders, in the order in which it can be read.
+    pub fn feed(&self) -> SharedFeed {
+        match self {
+            Self::Sqlite(store) => store.clone(),
+            Self::Postgres(store) => store.clone(),
+        }
+    }
+
     /// Orders, products and customers in it.
     pub fn store(&self) -> SharedStore {
         match self {
             Self::Sqlite(store) => store.clone(),
             Self::Postgres(store) => store.clone(),
         }
+    }
+
+    /// What the scheduler does in it. `database` and `data_dir` are those that it was opened with.
+    ///
+    /// # Errors
+    ///
+    /// When `database.direct_url` cannot be read.
+    pub fn schedule(&self, database: &Database, data_dir: &Path) -> Result<SharedSchedule, ConnectError> {
+        Ok(match (self, kind(database, data_dir)?) {
+            (Self::Sqlite(store), Kind::Sqlite(file)) => Arc::new(sqlite::Schedule::new(store.clone(), &file)),
+            (Self::Postgres(store), Kind::Postgres) => Arc::new(postgres::Schedule::new(store.clone(), database)?),
+            _ => return Err(ConnectError::Scheme),
+        })
     }
 
     /// Notifications in it.

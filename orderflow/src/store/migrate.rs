@@ -108,6 +108,6 @@ pub async fn migrate(database: &Database, data_dir: &Path) -> Result<usize, Migr
 pub async fn migrate_within(database: &Database, data_dir: &Path, patience: Duration) -> Result<usize, MigrateError> {
     match kind(database, data_dir)? {
         Kind::Sqlite(file) => sqlite::migrate(&file, patience).await,
-        Kind::Postgres => postgres::migrate(database.url.expose(), patience).await,
+        Kind::Postgres => postgres::migrate(database.session_url(), patience).await,
     }
 }

@@ -6,17 +6,20 @@ mod error;
 mod migrate;
 mod placing;
 mod pool;
+mod position;
 pub mod postgres;
+pub mod replicas;
 pub mod seed;
 pub mod sqlite;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 pub use connect::{Backend, ConnectError, connect};
 pub use error::{Refused, StoreError};
 pub use migrate::{MigrateError, migrate, migrate_within};
+pub use position::{NoPosition, Position};
 
 use crate::domain::{
     Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,
@@ -53,6 +56,24 @@ pub struct PoolUse {
     pub idle: u32,
     /// The most that may be open.
     pub max: u32,
+}
+
+/// How a replica is, as it was when it was last looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplicaState {
+    /// `ready`, or why reads go elsewhere.
+    pub state: &'static str,
+    /// How far it is behind, if that is known.
+    pub lag: Option<Duration>,
+    /// How long it took to answer.
+    pub latency: Duration,
+    /// How busy the connections to it are.
+    pub pool: PoolUse,
+}
+
+impl ReplicaState {
+    /// The state of one that answers reads.
+    pub const READY: &str = "ready";
 }
 
 /// Products, customers and orders, kept durably.
@@ -105,6 +126,30 @@ pub trait Store: Send + Sync + 'static {
 
     /// How busy the connections are that reads use.
     fn pool(&self) -> PoolUse;
+
+    /// The same store for reads that must see everything before this position. `None` where there is only one copy, which has
+    /// it all; that is so either for every position or for none.
+    fn after(&self, position: Position) -> Option<SharedStore> {
+        let _ = position;
+        None
+    }
+
+    /// Where the primary is now: after a write, what its client must see from now on. If the primary does not say so in time,
+    /// it is [`Position::PRIMARY`]. `None` where there is only one copy.
+    async fn position(&self) -> Option<Position> {
+        None
+    }
+
+    /// Another instance has written something that may be cached here, before this position, or [`Position::PRIMARY`] if that
+    /// is not known: from now on, nothing that is read for a cache is older.
+    fn learn(&self, position: Position) {
+        let _ = position;
+    }
+
+    /// How the replicas are, in the sequence of the configuration.
+    fn replicas(&self) -> Vec<ReplicaState> {
+        Vec::new()
+    }
 
     /// Waits for what is under way and closes every connection. Later calls fail.
     async fn close(&self);

@@ -32,6 +32,10 @@ pub(super) struct Limits {
     /// How long one statement may take, and so how long a connection that was abandoned in the middle of one may take to
     /// become usable again. The server gives up before.
     pub(super) statement: Duration,
+    /// What begins the transaction that each statement needs, where a pooler lends the server's connection for one
+    /// transaction at a time; `None` where a connection is a session. What is left of an abandoned statement is then an open
+    /// transaction, and only closing the connection ends it for certain.
+    pub(super) transaction: Option<Arc<str>>,
 }
 
 /// Connections of one kind, all opened alike.
@@ -166,7 +170,7 @@ impl<C: Connection + 'static> Shared<C> {
 }
 
 /// A connection that is in use. Given back when dropped, unless it is lost; if it was abandoned in the middle of a
-/// statement, it is given back once it answers again, which nobody waits for.
+/// statement, it is given back once it answers again, which nobody waits for, or closed if it is a pooler's.
 pub(super) struct Lease<C: Connection + 'static> {
     open: Option<Open<C>>,
     place: Option<OwnedSemaphorePermit>,
@@ -208,6 +212,11 @@ impl<C: Connection + 'static> Lease<C> {
         self.shared.limits.statement
     }
 
+    /// What begins the transaction that each statement needs, if it needs one.
+    pub(super) fn transaction(&self) -> Option<Arc<str>> {
+        self.shared.limits.transaction.clone()
+    }
+
     /// Keeps the connection from being used again: it is lost, or in a state that nobody should meet.
     pub(super) fn lose(&mut self) {
         self.state = State::Lost;
@@ -235,6 +244,8 @@ impl<C: Connection + 'static> Drop for Lease<C> {
         match self.state {
             State::Settled => self.shared.put_back(open),
             State::Lost => {}
+            // Whatever it was in the middle of must not become the next one's: closed, it is rolled back.
+            State::Running if self.shared.limits.transaction.is_some() => {}
             State::Running => {
                 // Its place goes with it: a statement that nobody waits for is still work for the server.
                 let (shared, place) = (self.shared.clone(), self.place.take());

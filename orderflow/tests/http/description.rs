@@ -91,6 +91,7 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
                 "204" | "304" => &[],
                 _ if path.starts_with("/healthz") => &["application/json"],
                 status if status >= "400" => &["application/problem+json"],
+                _ if operation["operationId"] == "stream_orders" => &["text/event-stream"],
                 _ => &["application/json"],
             };
             assert_eq!(content, expected, "{at} {status}");

@@ -1,6 +1,7 @@
 //! The service as its clients meet it: what every route answers, what it refuses and how, what it keeps, and what it bears.
 
 mod bodies;
+mod bulkheads;
 mod cached;
 mod client;
 mod coalesced;

@@ -19,6 +19,7 @@ use orderflow::{
         OrderStatus, Product, ProductId, Stats, Window,
     },
     http::{App, Shared, edge::Edge, router},
+    metrics::Metrics,
     store::{
         self, Placed, PoolUse, Result, Rows, SharedStore, Store, StoreError,
         seed::{Plan, seed},
@@ -168,6 +169,7 @@ impl Store for Watched {
 #[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) store: Arc<Watched>,
+    pub(crate) metrics: Metrics,
     edge: Edge,
     _dir: Arc<TempDir>,
 }
@@ -189,7 +191,12 @@ impl Stage {
         });
         let keys = Keys::from_config(&config.auth);
         let app = App::new(config, Arc::clone(&watched) as SharedStore, keys, Shared::default());
-        Self { store: watched, edge: Edge::new(router(app.clone()), app), _dir: Arc::new(dir) }
+        Self {
+            store: watched,
+            metrics: app.metrics.clone(),
+            edge: Edge::new(router(app.clone()), app),
+            _dir: Arc::new(dir),
+        }
     }
 
     pub(crate) async fn new() -> Self {

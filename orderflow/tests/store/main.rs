@@ -14,7 +14,7 @@ mod seeds;
 mod stage;
 mod statements;
 
-/// Makes a test of each case for each store. A case is an async function of a [`Stage`](stage::Stage).
+/// Makes a test of each case for each store, PostgreSQL behind a pooler included. A case is an async function of a [`Stage`](stage::Stage).
 macro_rules! on_both_stores {
     ($($case:ident),* $(,)?) => {
         mod sqlite {
@@ -30,6 +30,15 @@ macro_rules! on_both_stores {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $case() {
                     let Some(stage) = crate::stage::Stage::postgresql().await else { return };
+                    super::$case(stage).await;
+                }
+            )*
+        }
+        mod pgbouncer {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let Some(stage) = crate::stage::Stage::pgbouncer().await else { return };
                     super::$case(stage).await;
                 }
             )*

@@ -10,6 +10,7 @@ use orderflow::{
     },
     store::{self, Placed, SharedStore},
 };
+use orderflow_servers::PgBouncer;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use tempfile::TempDir;
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
@@ -60,6 +61,20 @@ impl Stage {
     pub(crate) async fn postgresql_alone() -> Option<Self> {
         let server = orderflow_servers::postgres()?;
         Some(Self::on(&server, |_| {}).await)
+    }
+
+    /// On PostgreSQL by way of a pooler that all tests share, whose connections are fewer than the store's.
+    pub(crate) async fn pgbouncer() -> Option<Self> {
+        static POOLER: std::sync::OnceLock<Option<PgBouncer>> = std::sync::OnceLock::new();
+        let guard = QUIET.clone().read_owned().await;
+        let server = orderflow_servers::postgres()?;
+        let pooler = POOLER.get_or_init(|| orderflow_servers::needs(PgBouncer::own(&server))).as_ref()?;
+        let postgres = server.database().unwrap();
+        let mut database = database(pooler.url(postgres.name()));
+        database.direct_url = postgres.url().to_owned().into();
+        database.pooler = Pooler::Transaction;
+        let stage = Self::open(database, TempDir::new().unwrap(), Some(postgres)).await;
+        Some(Self { _beside_others: Some(guard), ..stage })
     }
 
     /// On a server of the test's choice, with settings of its choice.

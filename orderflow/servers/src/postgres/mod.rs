@@ -62,7 +62,8 @@ impl Postgres {
     /// A server of the caller's own, in about a second.
     ///
     /// # Errors
-    /// [`Missing`](crate::Missing) where PostgreSQL is not installed; else what keeps it from starting, with the end of its log.
+    /// [`Missing`](crate::Missing) where PostgreSQL is not installed; else what keeps it from starting, with the end of its
+    /// log.
     pub fn own(settings: &Settings) -> Result<Self> {
         Ok(Self { server: Arc::new(Server::new(settings)?) })
     }

@@ -94,6 +94,7 @@ impl Desk {
             Ok(messages) => messages,
             Err(trouble) => return trouble,
         };
+        self.broker.set_connected(Role::Consumer, true);
         loop {
             // Room first: what is claimed must not wait for the worker while the claim runs out.
             let Ok(slot) = worker.clone().reserve_owned().await else { return Trouble::Closed };

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     fn broker(address: &str) -> Result<Option<Broker>, NoAddress> {
-        let config = crate::config::Sources::default().load().unwrap().config.queue;
+        let config = crate::config::Config::load(&crate::config::Sources::default()).unwrap().queue;
         Broker::new(&Queue { broker: address.to_owned().into(), ..config }, &Metrics::default())
     }
 

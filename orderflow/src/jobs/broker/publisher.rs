@@ -68,6 +68,7 @@ impl Broker {
         wake: &Notify,
         stop: &mut Stop,
     ) -> Result<(), Trouble> {
+        self.set_connected(Role::Publisher, true);
         loop {
             if let Next::Wait = self.round(session, store).await? {
                 // Not in step with other processes, so that they seldom look at once.

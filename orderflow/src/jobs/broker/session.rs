@@ -13,7 +13,7 @@ use std::{
 
 use lapin::{
     AsyncTcpStream, Channel, Connection, ConnectionProperties, Queue,
-    options::QueueDeclareOptions,
+    options::{ConfirmSelectOptions, QueueDeclareOptions},
     runtime::default_runtime,
     tcp::AMQPUriTcpExt,
     types::{AMQPValue, FieldTable, ShortString},
@@ -33,7 +33,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Distances between attempts to connect.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(100), most: Duration::from_secs(5) };
 /// A session that held for so long was a good one: the next attempt is the first again.
-const STEADY: Duration = Duration::from_secs(5);
+const STEADY: Duration = Duration::from_secs(10);
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy)]
@@ -132,6 +132,9 @@ impl Session {
         );
         let connection = answer("take a connection", connecting).await?;
         let channel = answer("open a channel", connection.create_channel()).await?;
+        if let Role::Publisher = role {
+            answer("agree to confirm", channel.confirm_select(ConfirmSelectOptions::default())).await?;
+        }
         Ok(Self { channel, connection, _socket: socket })
     }
 
@@ -212,7 +215,6 @@ impl Sessions {
         tracing::info!(role = ?self.role, again = self.had, "connected to the broker");
         (self.had, self.away) = (true, false);
         self.since = Instant::now();
-        self.broker.set_connected(self.role, true);
     }
 
     /// Notes that the session has ended, for this reason.

@@ -4,10 +4,10 @@ use std::{str::FromStr, time::Duration};
 
 use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 
-use super::{Lease, Pool};
+use super::{Lease, Pool, position};
 use crate::{
-    config::Database,
-    store::{ConnectError, Result, StoreError, pool::Limits},
+    config::{Database, Pooler, Secret},
+    store::{ConnectError, Position, Result, StoreError, pool::Limits},
 };
 
 /// Statements that take longer are logged as warnings.
@@ -26,6 +26,22 @@ pub(in crate::store) fn options(url: &str) -> Result<PgConnectOptions, ConnectEr
     Ok(options.application_name("orderflow").log_slow_statements("warn".parse().expect("a level's name"), SLOW))
 }
 
+/// What holds for every statement.
+fn session(statement: Duration) -> [(&'static str, String); 4] {
+    let limit = format!("{}ms", statement.as_millis());
+    [
+        ("statement_timeout", limit.clone()),
+        // A random page costs what the next one does: there is no disk head to move. The default is for disks.
+        ("random_page_cost", "1.1".to_owned()),
+        // The statements are few and their plans the same whatever the parameters are (`tests/store/plans.rs`). Left to
+        // itself the server plans a batch of identifiers anew each time, which takes longer than reading one row.
+        ("plan_cache_mode", "force_generic_plan".to_owned()),
+        // Every transaction is one statement: none is ever idle, and if a fault of ours makes one so, it must not
+        // keep its locks.
+        ("idle_in_transaction_session_timeout", limit),
+    ]
+}
+
 impl PostgresStore {
     /// Opens one connection, so that a wrong address or password is told at once.
     ///
@@ -33,28 +49,40 @@ impl PostgresStore {
     ///
     /// When the URL cannot be read or there is no connecting to the server that it names.
     pub async fn connect(database: &Database) -> Result<Self, ConnectError> {
-        let limit = |duration: Duration| format!("{}ms", duration.as_millis());
-        let options = options(database.url.expose())?.options([
-            ("statement_timeout", limit(database.statement_timeout)),
-            // A random page costs what the next one does: there is no disk head to move. The default is for disks.
-            ("random_page_cost", "1.1".to_owned()),
-            // The statements are few and their plans the same whatever the parameters are (`tests/store/plans.rs`). Left to
-            // itself the server plans a batch of identifiers anew each time, which takes longer than reading one row.
-            ("plan_cache_mode", "force_generic_plan".to_owned()),
-            // Every transaction is one statement: none is ever idle, and if a fault of ours makes one so, it must not
-            // keep its locks.
-            ("idle_in_transaction_session_timeout", limit(database.statement_timeout)),
-        ]);
-        let limits = Limits {
-            max: database.max_connections,
-            acquire: database.acquire_timeout,
-            statement: database.statement_timeout + GRACE,
-        };
-        let store = Self { pool: Pool::new(options, limits) };
+        let store = Self::at(&database.url, database)?;
         match store.pool.acquire().await {
             Ok(_) => Ok(store),
             Err(error) => Err(ConnectError::Unreachable(error)),
         }
+    }
+
+    /// A store at another address with the limits of this configuration. Opens nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// When the URL cannot be read.
+    pub(in crate::store) fn at(url: &Secret, database: &Database) -> Result<Self, ConnectError> {
+        let (options, session) = (options(url.expose())?, session(database.statement_timeout));
+        let (options, transaction) = match database.pooler {
+            Pooler::None => (options.options(session), None),
+            // Such a pooler takes no options with which a session could begin, so that each transaction has them.
+            Pooler::Transaction => {
+                let set = session.map(|(name, value)| format!("; SET LOCAL {name} = '{value}'"));
+                (options.extra_float_digits(None), Some(format!("BEGIN{}", set.concat()).into()))
+            }
+        };
+        let limits = Limits {
+            max: database.max_connections,
+            acquire: database.acquire_timeout,
+            statement: database.statement_timeout + GRACE,
+            transaction,
+        };
+        Ok(Self { pool: Pool::new(options, limits) })
+    }
+
+    /// How far the log of the server has come: what was committed before lies before it.
+    pub(in crate::store) async fn position(&self) -> Result<Position> {
+        self.read(position::position).await
     }
 
     /// Runs a read, and once more if its connection turned out to be dead: the second try gets one that was tested.

@@ -1,10 +1,14 @@
 //! Orders in PostgreSQL.
 
 mod connect;
+pub mod feed;
 mod jobs;
+mod listen;
 mod migrate;
+mod position;
 mod read;
 mod rows;
+mod schedule;
 pub mod write;
 
 use async_trait::async_trait;
@@ -13,8 +17,12 @@ use sqlx::PgConnection;
 pub use connect::PostgresStore;
 pub(super) use connect::options;
 pub use jobs::JOB_STATEMENTS;
+pub use listen::Line;
 pub(super) use migrate::migrate;
+pub(super) use position::{POSITION, log_end};
 pub use read::STATEMENTS;
+pub use schedule::SCHEDULE;
+pub(super) use schedule::Schedule;
 
 use super::{Placed, PoolUse, Result, Rows, Store, pool};
 use crate::domain::{

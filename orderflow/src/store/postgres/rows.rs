@@ -1,9 +1,10 @@
 //! Running a statement and reading what it answers, column by column.
 
 use sqlx::{
-    Postgres, Row,
+    AssertSqlSafe, Postgres, Row,
     postgres::{PgArguments, PgRow},
     query::Query,
+    raw_sql,
 };
 use time::{Date, OffsetDateTime};
 use tokio::time::timeout;
@@ -19,8 +20,34 @@ use crate::{
 
 /// Every row that a statement gives.
 pub(super) async fn fetch(lease: &mut Lease, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+    if let Some(begin) = lease.transaction() {
+        return fetch_within(lease, &begin, query).await;
+    }
     let ended = timeout(lease.limit(), query.fetch_all(lease.begin())).await;
     lease.settle(ended)
+}
+
+/// The same within a transaction of its own, for a connection to a pooler. The driver takes two exchanges for a statement,
+/// and only within a transaction do both reach the same server; the statement has no name there, since it would not be found
+/// again. Nothing that the statement gave is told before the transaction has been committed.
+async fn fetch_within(lease: &mut Lease, begin: &str, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+    let mut begun = false;
+    let ended = timeout(lease.limit(), async {
+        let connection = lease.begin();
+        raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await?;
+        begun = true;
+        let rows = query.persistent(false).fetch_all(&mut *connection).await;
+        let end = if rows.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        raw_sql(end).execute(connection).await?;
+        rows
+    });
+    let ended = ended.await;
+    let result = lease.settle(ended);
+    if result.is_err() && !begun {
+        // Nobody knows how far that came.
+        lease.lose();
+    }
+    result
 }
 
 pub(super) fn moment(row: &PgRow, column: usize) -> Result<Timestamp> {

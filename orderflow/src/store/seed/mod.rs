@@ -71,6 +71,6 @@ pub async fn seed(
 ) -> Result<Seeded, SeedError> {
     match kind(database, data_dir)? {
         Kind::Sqlite(file) => sqlite::seed(&file, plan, progress).await,
-        Kind::Postgres => postgres::seed(database.url.expose(), plan, progress).await,
+        Kind::Postgres => postgres::seed(database.session_url(), plan, progress).await,
     }
 }

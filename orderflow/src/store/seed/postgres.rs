@@ -22,13 +22,15 @@ const TELL: u64 = 10_000;
 
 const TABLES: &str = "SELECT to_regclass('products') IS NOT NULL AND to_regclass('customers') IS NOT NULL \
                          AND to_regclass('orders') IS NOT NULL AND to_regclass('order_items') IS NOT NULL";
-const LOCK: &str = "LOCK TABLE products, customers, orders, order_items, idempotency_keys, outbox";
+const LOCK: &str = "LOCK TABLE products, customers, orders, order_items, idempotency_keys, outbox, notifications, \
+                    dead_letters";
 const EMPTY: &str = "SELECT NOT EXISTS (SELECT FROM products) AND NOT EXISTS (SELECT FROM customers) \
                         AND NOT EXISTS (SELECT FROM orders)";
 // Emptied by the same transaction, a table takes rows that are frozen from the start: they are never written again just
 // to say that they are old, and an index alone answers for them.
 const PREPARE: &str = "
-TRUNCATE products, customers, orders, order_items, idempotency_keys, outbox RESTART IDENTITY;
+TRUNCATE products, customers, orders, order_items, idempotency_keys, outbox, notifications, dead_letters
+RESTART IDENTITY;
 ALTER TABLE order_items DROP CONSTRAINT order_items_order, DROP CONSTRAINT order_items_product;
 ALTER TABLE orders DROP CONSTRAINT orders_customer;";
 const FINISH: &str = "

@@ -68,6 +68,7 @@ impl SqliteStore {
             max,
             acquire: database.acquire_timeout,
             statement: database.statement_timeout.max(database.acquire_timeout) + GRACE,
+            transaction: None,
         };
         let options = options(file, database.acquire_timeout);
         // A connection that reads and then wants to write is not kept waiting but refused at once if another writes.

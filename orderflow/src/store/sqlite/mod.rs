@@ -5,10 +5,12 @@
 //! orders when the power fails.
 
 mod connect;
+mod feed;
 mod jobs;
 mod migrate;
 mod read;
 mod rows;
+mod schedule;
 mod write;
 
 use async_trait::async_trait;
@@ -19,6 +21,8 @@ pub(super) use connect::{file, options};
 pub use jobs::JOB_STATEMENTS;
 pub(super) use migrate::migrate;
 pub use read::STATEMENTS;
+pub use schedule::SCHEDULE;
+pub(super) use schedule::Schedule;
 
 use super::{Placed, PoolUse, Result, Rows, Store, pool};
 use crate::domain::{

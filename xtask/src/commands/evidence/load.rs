@@ -1,4 +1,4 @@
-//! What OrderFlow costs and gains beside its bare peer, as a table for the book.
+//! What OrderFlow costs and gains beside its bare peer, and as several processes beside one, as tables for the book.
 
 use std::process::Stdio;
 
@@ -34,15 +34,16 @@ enum Bound {
     AtMost(f64),
 }
 
-/// Runs every comparison, which takes some minutes, and gives the table. A figure that misses its bound is in it too.
-pub(super) fn measure(course: &Course) -> Result<Figure> {
-    let mut command = load::compare(course, &["--format".to_owned(), "json".to_owned()])?;
+/// Runs every comparison of a set, which takes some minutes, and gives the table, where the two sides have these names. A
+/// figure that misses its bound is in it too.
+pub(super) fn measure(course: &Course, set: &str, sides: [&str; 2]) -> Result<Figure> {
+    let mut command = load::compare(course, &["--set", set, "--format", "json"].map(str::to_owned))?;
     let mut group = Group::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     let output = group.child.stdout.take().context("the output is a pipe")?;
     let findings: Vec<Finding> =
         serde_json::from_reader(output).context("the comparison gave no figures; its own message is above")?;
     group.child.wait()?;
-    let columns = ["", "measured", "least to most", "OrderFlow", "peer", "bound"].map(String::from).to_vec();
+    let columns = ["", "measured", "least to most", sides[0], sides[1], "bound"].map(String::from).to_vec();
     Ok(Figure::Table { columns, rows: findings.iter().map(row).collect() })
 }
 

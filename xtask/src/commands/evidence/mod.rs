@@ -29,7 +29,11 @@ pub(crate) fn run(course: &Course, name: Option<&str>) -> Result<Exit> {
         }
         Some("load") => {
             let title = "OrderFlow beside its bare peer, under the same load";
-            write(course, "load", title, "load", load::measure(course)?)?;
+            write(course, "load", title, "load", load::measure(course, "peer", ["OrderFlow", "peer"])?)?;
+        }
+        Some("scale") => {
+            let title = "OrderFlow as several processes";
+            write(course, "scale", title, "scale", load::measure(course, "scale", ["several", "one"])?)?;
         }
         Some("trial") => {
             let tallies = trial::tally(course, &[], TIMES, false)?;
