@@ -158,7 +158,10 @@ fn tls_is_new_enough_and_plain_http_leads_to_it() {
         for version in ["-tls1_2", "-tls1_3"] {
             let said = s_client(&front, https, &[version], request);
             assert!(said.contains("HTTP/1.1 200"), "{name} {version}: {said}");
-            assert!(said.contains("Verify return code: 0"), "{name}: the certificate is the one that was given: {said}");
+            assert!(
+                said.contains("Verify return code: 0"),
+                "{name}: the certificate is the one that was given: {said}"
+            );
             let hsts = said.lines().filter(|line| line.to_lowercase().starts_with("strict-transport-security:"));
             assert_eq!(hsts.count(), 1, "{name}: {said}");
             assert!(!said.to_lowercase().contains("\nserver: nginx/"), "{name} says its version");
@@ -190,7 +193,11 @@ fn the_access_log_says_what_happened_and_to_nobody() {
         let json: serde_json::Value = serde_json::from_str(&line[line.find('{').unwrap()..]).expect("a line is JSON");
         assert_eq!((&json["path"], &json["status"]), (&"/api/products".into(), &200.into()), "{line}");
         assert!(!line.contains("somebody"), "{line}");
-        assert_eq!(line.matches("127.0.0.1").count(), json["upstream"].to_string().matches("127.0.0.1").count(), "{line}");
+        assert_eq!(
+            line.matches("127.0.0.1").count(),
+            json["upstream"].to_string().matches("127.0.0.1").count(),
+            "{line}"
+        );
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex, MutexGuard},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -16,8 +19,6 @@ pub(crate) enum Manner {
     Answers,
     /// Takes the request, and answers when its manner changes.
     Holds,
-    /// Takes the request, and closes the connection without an answer.
-    Drops,
     /// Begins a stream with one event, and sends a second when its manner changes.
     Streams,
 }
@@ -39,6 +40,8 @@ impl Seen {
 pub(crate) struct Instance {
     pub(crate) port: u16,
     shared: Arc<(Mutex<State>, Condvar)>,
+    /// How many more requests are taken and not answered, by this instance and those that were started with it.
+    drops: Arc<AtomicUsize>,
 }
 
 struct State {
@@ -49,10 +52,24 @@ struct State {
 impl Instance {
     /// Serves until the process ends.
     pub(crate) fn start() -> Self {
+        Self::beside(Arc::default())
+    }
+
+    pub(crate) fn three() -> [Self; 3] {
+        let drops = Arc::<AtomicUsize>::default();
+        [(); 3].map(|()| Self::beside(Arc::clone(&drops)))
+    }
+
+    /// The next request to this instance or one of its companions is taken, and its connection closed without an answer.
+    pub(crate) fn drop_next(&self) {
+        self.drops.store(1, Ordering::SeqCst);
+    }
+
+    fn beside(drops: Arc<AtomicUsize>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = State { manner: Manner::Answers, seen: Vec::new() };
-        let instance = Self { port, shared: Arc::new((state.into(), Condvar::new())) };
+        let instance = Self { port, shared: Arc::new((state.into(), Condvar::new())), drops };
         let server = instance.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -61,10 +78,6 @@ impl Instance {
             }
         });
         instance
-    }
-
-    pub(crate) fn three() -> [Self; 3] {
-        [Self::start(), Self::start(), Self::start()]
     }
 
     pub(crate) fn be(&self, manner: Manner) {
@@ -105,13 +118,17 @@ impl Instance {
                 state.seen.push(seen);
                 drop(state);
                 self.shared.1.notify_all();
+                let take = |left: usize| left.checked_sub(1);
+                if self.drops.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take).is_ok() {
+                    return None;
+                }
             }
             match manner {
-                Manner::Drops => return None,
                 Manner::Holds => self.no_longer(Manner::Holds),
                 Manner::Answers => {}
                 Manner::Streams => {
-                    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+                    let head =
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
                     write!(out, "{head}d\r\ndata: first\n\n\r\n").ok()?;
                     self.no_longer(Manner::Streams);
                     write!(out, "e\r\ndata: second\n\n\r\n0\r\n\r\n").ok()?;
