@@ -15,7 +15,7 @@ use std::{
 };
 
 use client::{PATIENCE, ask};
-use orderflow_servers::{HaProxy, Nginx, Postgres, RabbitMq, Redis, needs};
+use orderflow_servers::{HaProxy, Nginx, RabbitMq, Redis, free_port, needs};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -72,12 +72,13 @@ fn port(url: &Value) -> u16 {
 
 #[test]
 fn a_stack_comes_up_heals_and_leaves_nothing() {
+    let proxy =
+        format!("frontend x\n    mode http\n    timeout client 1s\n    bind 127.0.0.1:{}\n", free_port().unwrap());
     let here = needs(Nginx::check("events {}\nhttp {\n}\n")).is_some()
-        && needs(HaProxy::check("defaults\n    mode http\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\n"))
-            .is_some()
-        && needs(Postgres::shared()).is_some()
-        && needs(Redis::shared()).is_some()
-        && needs(RabbitMq::shared()).is_some();
+        && needs(HaProxy::check(&proxy)).is_some()
+        && orderflow_servers::postgres().is_some()
+        && needs(Redis::own()).is_some()
+        && needs(RabbitMq::own()).is_some();
     if !here {
         return;
     }
@@ -88,7 +89,9 @@ fn a_stack_comes_up_heals_and_leaves_nothing() {
     assert!(up.status.success(), "{}", said(&up));
     let state = stack.status();
     let names: Vec<_> = state["parts"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();
-    for name in ["postgres", "replica", "redis", "rabbitmq", "mail", "nginx", "haproxy", "instance-3", "worker-1", "scheduler"] {
+    for name in
+        ["postgres", "replica", "redis", "rabbitmq", "mail", "nginx", "haproxy", "instance-3", "worker-1", "scheduler"]
+    {
         assert!(names.contains(&name), "{name} is not among {names:?}");
         assert_eq!(part(&state, name)["health"], "healthy");
     }
@@ -98,7 +101,8 @@ fn a_stack_comes_up_heals_and_leaves_nothing() {
     let access = &state["access"];
     let key = access["api_key"].as_str().unwrap();
     for (proxy, name) in [("nginx_internal", "one"), ("haproxy_internal", "two")] {
-        let head = format!("Authorization: Bearer {key}\r\nIdempotency-Key: {name}\r\nContent-Type: application/json\r\n");
+        let head =
+            format!("Authorization: Bearer {key}\r\nIdempotency-Key: {name}\r\nContent-Type: application/json\r\n");
         let body = r#"{"customer_id":1,"items":[{"product_id":1,"quantity":1}]}"#;
         let answer = ask(port(&access[proxy]), "POST /api/orders", &head, body);
         assert_eq!(answer.status, 201, "{proxy}: {}", answer.body);
