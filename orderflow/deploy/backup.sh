@@ -43,17 +43,20 @@ trap 'exit 1' HUP INT TERM
 # One transaction holds still what is dumped and what is counted.
 mkfifo "$work/session"
 psql --no-psqlrc --quiet --no-align --tuples-only --field-separator ' ' --set ON_ERROR_STOP=1 \
-    --file - <"$work/session" >"$work/said" 2>"$work/complaint" &
+    --file - <"$work/session" >/dev/null 2>"$work/complaint" &
 session=$!
 exec 3>"$work/session"
 {
+    # Into a file that is closed, and so complete, before the mark is made.
+    echo "\\o '$work/said'"
     echo "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
     echo "SELECT 'snapshot', pg_export_snapshot();"
     cat "$here/counts.sql"
-    echo "\\echo counted"
+    echo "\\o"
+    echo "\\! : >'$work/counted'"
 } >&3
 waited=0
-until grep -qx counted "$work/said"; do
+until [ -e "$work/counted" ]; do
     kill -0 "$session" 2>/dev/null || fail "the database cannot be read: $(cat "$work/complaint")"
     [ "$waited" -lt 3000 ] || fail "the tables were not counted within five minutes"
     sleep 0.1
@@ -61,7 +64,7 @@ until grep -qx counted "$work/said"; do
 done
 snapshot=$(sed -n 's/^snapshot //p' "$work/said")
 mkdir "$work/backup"
-sed -e '/^snapshot /d' -e '/^counted$/d' "$work/said" >"$work/backup/counts"
+sed -e '/^snapshot /d' "$work/said" >"$work/backup/counts"
 [ -s "$work/backup/counts" ] || fail "$PGDATABASE has no tables"
 
 pg_dump --format custom --compress 6 --no-owner --no-privileges --snapshot "$snapshot" --file "$work/backup/dump" ||

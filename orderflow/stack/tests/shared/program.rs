@@ -6,11 +6,11 @@ use std::{
     sync::OnceLock,
 };
 
-/// Where it is. The variable `ORDERFLOW_PROGRAM` names one that is there already.
+/// Where it is. The variable `STACK_TEST_PROGRAM` names one that is there already.
 pub(crate) fn orderflow() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        if let Some(path) = std::env::var_os("ORDERFLOW_PROGRAM") {
+        if let Some(path) = std::env::var_os("STACK_TEST_PROGRAM") {
             return path.into();
         }
         let profile = Path::new(env!("CARGO_BIN_EXE_orderflow-stack")).parent().unwrap();
