@@ -48,12 +48,12 @@ session=$!
 exec 3>"$work/session"
 {
     # Into a file that is closed, and so complete, before the mark is made.
-    echo "\\o '$work/said'"
+    printf '%s\n' "\\o '$work/said'"
     echo "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
     echo "SELECT 'snapshot', pg_export_snapshot();"
     cat "$here/counts.sql"
-    echo "\\o"
-    echo "\\! : >'$work/counted'"
+    printf '%s\n' '\o'
+    printf '%s\n' "\\! : >'$work/counted'"
 } >&3
 waited=0
 until [ -e "$work/counted" ]; do
