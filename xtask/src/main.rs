@@ -22,7 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     commands::{
-        bench, check, doctor, evidence, grade as grading, learner, list, load, new, stack, start, test, trial, verify, watch,
+        bench, check, doctor, evidence, grade as grading, learner, list, load, new, stack, start, test, trial, verify,
+        watch,
     },
     course::Course,
     stop::{Exit, Stop},
