@@ -22,7 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     commands::{
-        bench, check, doctor, evidence, grade as grading, learner, list, load, new, start, test, trial, verify, watch,
+        bench, check, doctor, evidence, grade as grading, learner, list, load, new, stack, start, test, trial, verify,
+        watch,
     },
     course::Course,
     stop::{Exit, Stop},
@@ -106,6 +107,8 @@ enum Verb {
     },
     /// Load on OrderFlow by a scenario, or OrderFlow beside its bare peer
     Load(load::Arguments),
+    /// All of OrderFlow on this machine: databases, broker, instances, workers, proxies
+    Stack(stack::Arguments),
     /// The verdict on other trees and archives: a class, the solutions
     Grade(grading::Arguments),
     /// Hold the course to its promises: starters fail, solutions pass, wrong answers are refused (for authors)
@@ -213,6 +216,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Verb::Profile { slug, no_open } => bench::profile(&course, &slug, !no_open),
         Verb::Pack { output } => learner::pack(&course, &output),
         Verb::Load(arguments) => load::run(&course, &arguments),
+        Verb::Stack(arguments) => stack::run(&course, &arguments),
         Verb::Grade(arguments) => grading::run(&course, &arguments),
         Verb::Verify { slug, part, repeat } => verify::run(&course, slug.as_deref(), part, repeat),
         Verb::New { part, slug } => new::run(&course, &part, &slug),

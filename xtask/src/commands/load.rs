@@ -139,7 +139,7 @@ impl Service {
 }
 
 /// Builds programs as they are measured, optimised, and gives their paths. Each is a package and a program of it.
-fn build(course: &Course, targets: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
+pub(super) fn build(course: &Course, targets: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
     let mut build = cargo();
     build.args(["build", "--release"]).arg("--target-dir").arg(&course.target).current_dir(course.root());
     for (package, name) in targets {

@@ -9,6 +9,7 @@ pub(crate) mod learner;
 pub(crate) mod list;
 pub(crate) mod load;
 pub(crate) mod new;
+pub(crate) mod stack;
 pub(crate) mod start;
 pub(crate) mod test;
 pub(crate) mod trial;

@@ -116,6 +116,13 @@ impl Sink {
         held(&self.server.shared.state).mails.clone()
     }
 
+    /// The mails accepted since the last call, in order, and forgets them: for a server that runs for long.
+    pub fn take(&self) -> Vec<Mail> {
+        let mut state = held(&self.server.shared.state);
+        state.message_ids.clear();
+        std::mem::take(&mut state.mails)
+    }
+
     /// Waits until mails with `count` different Message-IDs have been accepted, and gives the first of each; fewer when the
     /// time is over.
     pub fn wait_for(&self, count: usize, within: Duration) -> Vec<Mail> {
