@@ -236,6 +236,11 @@ impl Kind<String> for Filter {
 
     fn parse(&self, given: &Given) -> Result<String, String> {
         let text = given.text()?;
+        // The parser (tracing-subscriber 0.3.23) counts from the first character that is no space and cuts the text as it
+        // was: after a space of more than one byte that is within a character, where it panics.
+        if let Some(odd) = text.chars().find(|letter| !letter.is_ascii()) {
+            return Err(format!("is {text:?}, in which {odd:?} is not ASCII"));
+        }
         // A lone word that is no level is the name of a target to the parser: a slip would log nothing at all.
         for part in text.split(',').map(str::trim) {
             let word = !part.contains(['=', '[', ']', ':']);

@@ -87,7 +87,7 @@ fn other_settings_take_what_they_name_and_nothing_else() {
         (
             "log.filter",
             &["info", "INFO", "warn,orderflow=debug", "info,a::b=off", "info,[span]=debug"],
-            &["", "inf", "info,,warn", "orderflow=loud", "info,orderflow"],
+            &["", "inf", "info,,warn", "orderflow=loud", "info,orderflow", "\u{3000}\u{e9}=info"],
         ),
         ("database.url", &["sqlite:x.db", ""], &["x.db", "mysql://h/d", "postgres://h:x/d"]),
     ] {
