@@ -59,7 +59,7 @@ async fn a_probe_writes_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_ends_says_so_first_and_finishes_what_it_took_on() {
-    let service = Service::sqlite_with(&[("http.drain_notice", "60s"), ("http.drain_timeout", "60s")]).await;
+    let service = Service::sqlite_with(&[("http.drain_notice", "20s"), ("http.drain_timeout", "60s")]).await;
     let (public, ops) = (service.public, service.ops);
     // An order of which half has arrived keeps a connection open.
     let body = order(1, &[(1, 1)]);
