@@ -17,9 +17,9 @@ pub(crate) fn orderflow() -> &'static Path {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--quiet", "--package", "orderflow", "--bin", "orderflow", "--target-dir"]);
         cargo.arg(profile.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
+        // What cargo calls the profile dev has the directory debug.
+        let name = profile.file_name().and_then(|name| name.to_str()).unwrap();
+        cargo.args(["--profile", if name == "debug" { "dev" } else { name }]);
         assert!(cargo.status().unwrap().success(), "OrderFlow does not build");
         profile.join("orderflow")
     })
