@@ -2,7 +2,10 @@
 //! them writes, and none is refused under load.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     http::{App, Caching, Representation},
+    jobs::broker::Broker,
     redis::Redis,
     store::{PoolUse, ReplicaState, SharedStore},
 };
@@ -36,6 +40,7 @@ const FRESH: Duration = Duration::from_millis(100);
 pub struct Health {
     store: SharedStore,
     redis: Option<Redis>,
+    broker: OnceLock<Broker>,
     draining: AtomicBool,
     started: Instant,
     database: Mutex<Option<Asked>>,
@@ -59,6 +64,15 @@ pub struct Lesser {
     pub critical: bool,
     /// How long it took to answer, in milliseconds.
     pub latency_ms: f64,
+}
+
+/// How the broker is doing. It is not asked: its connections know, and notice a broker that is frozen within seconds.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct BrokerCheck {
+    /// Whether messages can be given to it and come from it.
+    pub ok: bool,
+    /// Whether the service can do nothing without it: it can, and notifications wait.
+    pub critical: bool,
 }
 
 /// How one dependency is doing.
@@ -143,6 +157,10 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub redis: Option<Lesser>,
+    /// The broker, where one is configured and this process sends notifications.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub broker: Option<BrokerCheck>,
 }
 
 /// An answer to the two short probes.
@@ -159,10 +177,18 @@ impl Health {
         Self {
             store,
             redis,
+            broker: OnceLock::new(),
             draining: AtomicBool::new(false),
             started: Instant::now(),
             database: Mutex::default(),
             redis_asked: Mutex::default(),
+        }
+    }
+
+    /// From now on this broker is shown too, if there is one. A process has one for as long as it runs.
+    pub fn show_broker(&self, broker: Option<Broker>) {
+        if let Some(broker) = broker {
+            let _ = self.broker.set(broker);
         }
     }
 
@@ -204,6 +230,7 @@ impl Health {
             database,
             replicas: self.store.replicas().into_iter().map(ReplicaCheck::from).collect(),
             redis,
+            broker: self.broker.get().map(|broker| BrokerCheck { ok: broker.is_connected(), critical: false }),
         }
     }
 }

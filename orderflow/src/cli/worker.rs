@@ -10,8 +10,9 @@ use orderflow::{config::Config, jobs, server};
 pub(super) fn run(config: Config) -> Result<ExitCode> {
     super::serve::until_told(config, |config, shutdown| {
         let start = |bench: server::Bench<'_>| {
-            let server::Bench { config, backend, metrics, wake, background } = bench;
-            jobs::start(config, backend.jobs(), metrics, wake, config.http.drain_timeout, background)?;
+            let server::Bench { config, backend, metrics, wake, health, background } = bench;
+            let finish = config.http.drain_timeout;
+            health.show_broker(jobs::start(config, backend.jobs(), metrics, wake, finish, background)?);
             Ok(format!("worker     sends {} notifications at once", config.worker.concurrency))
         };
         server::work(config, start, shutdown)

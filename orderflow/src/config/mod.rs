@@ -82,7 +82,9 @@ table::settings! {
         /// `sqlite:PATH`, or `postgres://USER:PASSWORD@HOST/NAME`. Empty, it is `orderflow.db` in the data directory, which the
         /// service creates, migrates and fills by itself. Secret.
         url: Secret = DatabaseUrl, "";
-        /// The most connections that are open at once.
+        /// The most connections for queries that are open at once. With PostgreSQL a process opens others when it needs
+        /// them: one to migrate when it starts, one that hears of events where there is no Redis, one for the scheduler's
+        /// lock, and with replicas those that `replicas.urls` tells of.
         max_connections: u32 = Count(1..=1_000), "16";
         /// How long a request may wait for a connection.
         acquire_timeout: Duration = Time(1..=HOUR), "2s";
@@ -95,7 +97,7 @@ table::settings! {
         /// own limits along, and nothing is prepared.
         pooler: Pooler = Choice(Pooler::WORDS), "none";
         /// The same database past the pooler, for what needs a connection of its own: migrations, the scheduler's lock, and
-        /// waiting for notifications. Where there is no pooler it may be empty, and is `url`. Secret.
+        /// hearing of events. A pooler needs it; without one it may be empty, and is `url`. Secret.
         direct_url: Secret = DatabaseUrl, "";
         /// How many orders an empty embedded database is filled with, and products and customers in proportion; 0 leaves it
         /// empty. A database that is named in `url` is never filled by itself: see `orderflow seed`.
@@ -173,7 +175,7 @@ table::settings! {
         spool: PathBuf = MaybeFolder, "";
         /// Whom mails are from.
         from: String = Mailbox, "OrderFlow <orders@orderflow.example>";
-        /// How long one mail may take.
+        /// How long one mail may take. It never has longer than three quarters of `queue.claim`.
         timeout: Duration = Time(1..=HOUR), "10s";
     }
     /// What finds due notifications.

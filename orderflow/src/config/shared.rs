@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use redis::IntoConnectionInfo;
 use time::UtcOffset;
 use toml::Value;
 
@@ -36,8 +37,24 @@ fn address(given: &Given, schemes: &[&str]) -> Result<Secret, String> {
     Ok(Secret::from(text.to_owned()))
 }
 
+/// The address of a Redis server that its client understands, or nothing.
+fn redis_address(given: &Given, schemes: &[&str]) -> Result<Secret, String> {
+    let address = address(given, schemes)?;
+    if address.expose().is_empty() {
+        return Ok(address);
+    }
+    // The client takes a number below zero, and each connection would fail.
+    let sound = address.expose().into_connection_info().is_ok_and(|info| info.redis_settings().db() >= 0);
+    if sound {
+        return Ok(address);
+    }
+    Err("is no address that the Redis client understands, perhaps for a database that is no number (its value is not \
+         shown; in a password, @ : / ? # % are written %40 %3A %2F %3F %23 %25)"
+        .to_owned())
+}
+
 macro_rules! address {
-    ($(#[doc = $doc:literal])* $name:ident, $schemes:expr, $allowed:literal) => {
+    ($(#[doc = $doc:literal])* $name:ident, $parse:ident, $schemes:expr, $allowed:literal) => {
         $(#[doc = $doc])*
         pub(super) struct $name;
 
@@ -47,7 +64,7 @@ macro_rules! address {
             }
 
             fn parse(&self, given: &Given) -> Result<Secret, String> {
-                address(given, $schemes)
+                $parse(given, $schemes)
             }
 
             fn show(&self, value: &Secret) -> Value {
@@ -64,18 +81,21 @@ macro_rules! address {
 address!(
     /// The address of a Redis server, or nothing.
     RedisUrl,
+    redis_address,
     &["redis"],
     "redis://:PASSWORD@HOST:PORT/DATABASE, or empty for none"
 );
 address!(
     /// The address of a RabbitMQ server, or nothing.
     BrokerUrl,
+    address,
     &["amqp"],
     "amqp://USER:PASSWORD@HOST:PORT/VHOST, or empty for none"
 );
 address!(
     /// The address of a mail server, or nothing.
     SmtpUrl,
+    address,
     &["smtp", "smtps"],
     "smtp://USER:PASSWORD@HOST:PORT or smtps://, or empty for the spool directory"
 );

@@ -39,10 +39,8 @@ impl Announcer {
         if let Some(redis) = redis {
             return Self::Redis(redis.clone());
         }
-        let database = &config.database;
-        // A pooler would lend the connection that listens to somebody else.
-        let direct = if database.direct_url.expose().is_empty() { &database.url } else { &database.direct_url };
-        if direct.expose().starts_with("postgres") { Self::Postgres(direct.clone()) } else { Self::Nobody }
+        let direct = config.database.session_url();
+        if direct.starts_with("postgres") { Self::Postgres(Secret::from(direct.to_owned())) } else { Self::Nobody }
     }
 }
 

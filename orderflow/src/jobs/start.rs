@@ -27,7 +27,8 @@ pub enum StartError {
     Broker(#[from] NoAddress),
 }
 
-/// Starts a worker. What it has begun when it is time to stop has so long to end.
+/// Starts a worker, and gives the broker that it works with, if there is one. What it has begun when it is time to stop has so
+/// long to end.
 ///
 /// # Errors
 /// If mail cannot be sent by what is configured, or the broker's address cannot be used. Neither is asked yet.
@@ -38,11 +39,12 @@ pub fn start(
     wake: &Wake,
     finish: Duration,
     background: &mut Background,
-) -> Result<(), StartError> {
+) -> Result<Option<Broker>, StartError> {
     let (mailer, sender) = (mail::mailer(config)?, Sender::new(&config.mail)?);
     let settings = Settings::new(config, finish);
     let worker = Worker::new(jobs.clone(), mailer, sender, metrics.clone(), wake.clone(), settings);
-    let source = match Broker::new(&config.queue, metrics)? {
+    let broker = Broker::new(&config.queue, metrics)?;
+    let source = match broker.clone() {
         None => Source::Table,
         Some(broker) => {
             let (places, work) = mpsc::channel(settings.concurrency as usize);
@@ -52,5 +54,5 @@ pub fn start(
         }
     };
     background.spawn(|stop| worker.run(source, stop));
-    Ok(())
+    Ok(broker)
 }

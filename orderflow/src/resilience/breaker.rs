@@ -59,8 +59,9 @@ struct Circuit {
     turn: u64,
 }
 
-/// A call that was let through. Dropped without a word it counts as a failure, and its place is free again: it was
-/// cancelled, most often because it took too long.
+/// A call that was let through. Dropped without a word it counts for nothing, and its place is free again: whoever wanted it
+/// went away, which says nothing of the dependency. So who makes a call bounds its time, and says that it failed when that is
+/// over.
 #[derive(Debug)]
 pub struct Permit {
     breaker: Breaker,
@@ -131,11 +132,16 @@ impl Breaker {
         self.0.metrics.circuit_state.get_or_create(&[("name", dependency)]).set(shown);
     }
 
-    fn ended(&self, turn: u64, well: bool) {
+    /// `well` is nothing for a call that was given up.
+    fn ended(&self, turn: u64, well: Option<bool>) {
         let mut circuit = self.circuit();
         if circuit.turn != turn {
             return;
         }
+        if circuit.state == State::HalfOpen {
+            circuit.probing -= 1;
+        }
+        let Some(well) = well else { return };
         match circuit.state {
             State::Closed => {
                 if circuit.calls >= WINDOW || circuit.since.elapsed() >= SPAN {
@@ -150,7 +156,6 @@ impl Breaker {
             }
             State::HalfOpen if !well => self.turn(&mut circuit, State::Open),
             State::HalfOpen => {
-                circuit.probing -= 1;
                 circuit.succeeded += 1;
                 if circuit.succeeded >= PROBES {
                     self.turn(&mut circuit, State::Closed);
@@ -165,20 +170,20 @@ impl Permit {
     /// The call ended well, as far as the dependency is concerned.
     pub fn succeeded(mut self) {
         self.said = true;
-        self.breaker.ended(self.turn, true);
+        self.breaker.ended(self.turn, Some(true));
     }
 
     /// The dependency failed.
     pub fn failed(mut self) {
         self.said = true;
-        self.breaker.ended(self.turn, false);
+        self.breaker.ended(self.turn, Some(false));
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         if !self.said {
-            self.breaker.ended(self.turn, false);
+            self.breaker.ended(self.turn, None);
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     http::{App, Shared},
     jobs::Wake,
     metrics::Metrics,
+    ops::Health,
     store::{self, Backend},
 };
 
@@ -26,6 +27,8 @@ pub struct Bench<'a> {
     pub metrics: &'a Metrics,
     /// Who works in this process.
     pub wake: &'a Wake,
+    /// What the probes tell.
+    pub health: &'a Health,
     /// Where tasks are started.
     pub background: &'a mut Background,
 }
@@ -50,8 +53,14 @@ pub async fn work(
     let (metrics, wake) = (shared.metrics.clone(), shared.wake.clone());
     let app = App::new(Arc::clone(&config), backend.store(), Keys::from_config(&config.auth), shared);
     let mut background = Background::default();
-    let bench =
-        Bench { config: &config, backend: &backend, metrics: &metrics, wake: &wake, background: &mut background };
+    let bench = Bench {
+        config: &config,
+        backend: &backend,
+        metrics: &metrics,
+        wake: &wake,
+        health: &app.health,
+        background: &mut background,
+    };
     let told = start(bench)?;
     let (phase, phases) = watch::channel(Phase::Serving);
     let served = show_operators(listener, &app, phases);

@@ -105,7 +105,8 @@ pub async fn start(config: Config) -> Result<Running> {
     background.spawn(|stop| app.events.clone().run(stop));
     background.spawn(|stop| events::announce(app.events.clone(), announcer, stop));
     if in_process(&config) {
-        jobs::start(&config, backend.jobs(), &app.metrics, &app.wake, FINISH, &mut background)?;
+        let broker = jobs::start(&config, backend.jobs(), &app.metrics, &app.wake, FINISH, &mut background)?;
+        app.health.show_broker(broker);
         scheduler::begin(&config, &backend, &app.metrics, &mut background)?;
     }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use orderflow_servers::{Behaviour, Link};
+use serde_json::{Value, json};
 
 use crate::{
-    shop::Shop,
+    shop::{Shop, Worker},
     stage::{shared, until},
 };
 
@@ -47,6 +48,14 @@ async fn what_a_killed_worker_had_is_told_by_another() {
     assert!(repeats <= 5, "{repeats} mails came twice, and it sent five at once");
 }
 
+/// Whether the probe says that it is ready, and what of the broker.
+async fn broker_shown(worker: &Worker) -> (bool, Value) {
+    let answer = worker.get("/healthz").await;
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut report: Value = serde_json::from_str(body).unwrap();
+    (report["ready"] == true, report["broker"].take())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_broker_is_away_orders_wait() {
     let Some(server) = shared() else { return };
@@ -63,6 +72,8 @@ async fn while_the_broker_is_away_orders_wait() {
     // Nothing goes around the broker, even though it has been away for longer than `queue.republish`.
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(shop.sink.mails().len(), 0);
+    assert_eq!(broker_shown(&worker).await, (true, json!({ "ok": false, "critical": false })));
     link.refuse(false);
     assert_eq!(shop.all_told(20).await, 0, "somebody was told twice");
+    assert_eq!(broker_shown(&worker).await, (true, json!({ "ok": true, "critical": false })));
 }

@@ -121,9 +121,9 @@ async fn one_probe_that_fails_opens_it_again_for_as_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_probe_frees_its_place_and_counts_as_one_that_failed() {
+async fn a_cancelled_probe_frees_its_place_and_counts_for_nothing() {
     let (breaker, _, probes) = probing().await;
-    // As when the requests that made these calls ran out of time: they are dropped in the middle.
+    // As when the clients whose requests made these calls go away: they are dropped in the middle.
     for probe in probes {
         let call = async move {
             let _probe = probe;
@@ -131,12 +131,27 @@ async fn a_cancelled_probe_frees_its_place_and_counts_as_one_that_failed() {
         };
         assert!(tokio::time::timeout(Duration::from_millis(1), call).await.is_err());
     }
-    assert_eq!(breaker.state(), State::Open);
-    advance(REST).await;
-    for _ in 0..PROBES {
-        breaker.enter().expect("no place is lost").succeeded();
+    assert_eq!(breaker.state(), State::HalfOpen, "nothing is known of the dependency");
+    let again: Vec<_> = (0..PROBES).map(|_| breaker.enter().expect("no place is lost")).collect();
+    assert!(breaker.enter().is_err(), "and none is won");
+    again.into_iter().for_each(Permit::succeeded);
+    assert_eq!(breaker.state(), State::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_calls_neither_open_it_nor_outweigh_those_that_fail() {
+    let (breaker, _) = breaker();
+    for _ in 0..100 {
+        drop(breaker.enter().unwrap());
     }
     assert_eq!(breaker.state(), State::Closed);
+    fail(&breaker, 4);
+    for _ in 0..100 {
+        drop(breaker.enter().unwrap());
+    }
+    assert_eq!(breaker.state(), State::Closed, "four calls say too little");
+    fail(&breaker, 1);
+    assert_eq!(breaker.state(), State::Open);
 }
 
 #[tokio::test(start_paused = true)]

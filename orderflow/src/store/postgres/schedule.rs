@@ -70,12 +70,9 @@ pub(in crate::store) struct Schedule {
 
 impl Schedule {
     pub(in crate::store) fn new(store: Arc<PostgresStore>, database: &Database) -> Result<Self, ConnectError> {
-        // Past a pooler, which would lend the session that has the lock to somebody else.
-        let direct = &database.direct_url;
-        let url = if direct.expose().is_empty() { &database.url } else { direct };
         Ok(Self {
             store,
-            options: options(url.expose())?.application_name("orderflow scheduler"),
+            options: options(database.session_url())?.application_name("orderflow scheduler"),
             connect: database.acquire_timeout,
             statement: database.statement_timeout,
         })
