@@ -82,7 +82,7 @@ async fn detail(
 #[utoipa::path(
     post, path = "/api/orders", operation_id = "place_order", tag = "orders", security(("api_key" = [])),
     params(
-        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
          description = "Made up by the client for this order, and repeated with every retry of it."),
     ),
     request_body = OrderDraft,

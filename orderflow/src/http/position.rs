@@ -82,14 +82,13 @@ pub(super) struct Sent;
 impl IntoParams for Sent {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let of = |name, place, description| {
-            let text = ObjectBuilder::new()
-                .schema_type(Type::String)
-                .max_length(Some(16))
-                .pattern(Some("^(primary|[0-9A-Fa-f]{1,16})$"));
+            // Anything may be sent: what is no position counts as none.
+            let text = ObjectBuilder::new().schema_type(Type::String);
             let parameter = ParameterBuilder::new().name(name).parameter_in(place).required(Required::False);
             parameter.schema(Some(text)).description(Some(description)).build()
         };
-        let header = "What an answer to a write has told, so that the read sees it; matters where there are replicas.";
+        let header = "What an answer to a write has told, so that the read sees it; matters where there are replicas. \
+                      Anything else counts as nothing.";
         let cookie = "The same, as browsers send it by themselves. The newer of the two counts.";
         vec![of("X-OrderFlow-Position", ParameterIn::Header, header), of(NAME, ParameterIn::Cookie, cookie)]
     }

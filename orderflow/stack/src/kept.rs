@@ -70,13 +70,11 @@ impl Kept {
         let mut line = String::new();
         let said = keeper.stdout.take().context("the output is a pipe")?;
         BufReader::new(said).read_line(&mut line).context("the keeper of a program says nothing")?;
-        match line.trim().parse() {
-            Ok(pid) => Ok(Self { keeper, pipe, pid, grace: plan.grace }),
-            Err(_) => {
-                let _ = keeper.wait();
-                anyhow::bail!("{} cannot be started: {}", plan.program.display(), line.trim())
-            }
-        }
+        let Ok(pid) = line.trim().parse() else {
+            let _ = keeper.wait();
+            anyhow::bail!("{} cannot be started: {}", plan.program.display(), line.trim())
+        };
+        Ok(Self { keeper, pipe, pid, grace: plan.grace })
     }
 
     /// The program's process id.

@@ -119,9 +119,9 @@ async fn answers_that_share_a_slot_are_told_apart_and_large_ones_take_none() {
         assert_eq!(other.get(&source, product).await, Some(product as u64));
     }
     source.padding = 100_000;
-    let stored = one.count("store", "ok");
+    let (stored, released) = (one.count("store", "ok"), one.count("release", "ok"));
     assert_eq!(one.get(&source, 50).await, Some(0));
-    until("the slot is free", async || one.count("release", "ok") == 1).await;
+    until("the slot is free", async || one.count("release", "ok") > released).await;
     assert_eq!(redis.command(&["EXISTS", "slot:cache:0"]).unwrap(), "0");
     assert_eq!(one.count("store", "ok"), stored);
     assert_eq!(one.get(&source, 50).await, Some(0));

@@ -129,7 +129,7 @@ fn wait(place: &Place, supervisor: &mut Child, within: Duration) -> Result<State
 fn tail(part: &crate::state::Part) -> String {
     let text = part.log.as_ref().and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
     let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(5)..].iter().map(|line| format!("\n    {line}")).collect()
+    lines[lines.len().saturating_sub(5)..].iter().flat_map(|line| ["\n    ", line]).collect()
 }
 
 /// What a supervisor printed that ended before it could say anything else.
