@@ -213,6 +213,7 @@ impl Cache {
     /// Says that what these tags name has changed, so that no answer made from it is given again: not here, once this
     /// returns or is abandoned, and not by other instances, once they are told. If Redis cannot tell them in time, they are
     /// told as soon as it can.
+    // ANCHOR: invalidate
     pub async fn invalidate(&self, tags: impl IntoIterator<Item = Tag>) {
         let places: Vec<_> = tags.into_iter().map(Tag::place).collect();
         // Last, so that nobody brings back from Redis what was true before it was told.
@@ -222,6 +223,7 @@ impl Cache {
         }
         drop(changed);
     }
+    // ANCHOR_END: invalidate
 
     /// Keeps the second level usable, and hears what other instances have changed, until it is time to stop.
     pub async fn follow(&self, mut stop: Stop) {

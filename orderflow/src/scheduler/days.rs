@@ -17,11 +17,13 @@ pub struct MonthDay {
 
 impl MonthDay {
     /// The birthdays that are celebrated on a day: in a year without a 29 February its own go to the day before.
+    // ANCHOR: celebrated_on
     pub(super) fn celebrated_on(date: Date) -> impl Iterator<Item = Self> {
         let own = Self { month: date.month().into(), day: date.day() };
         let joins = own == Self { month: 2, day: 28 } && !is_leap_year(date.year());
         [Some(own), joins.then_some(Self { month: 2, day: 29 })].into_iter().flatten()
     }
+    // ANCHOR_END: celebrated_on
 }
 
 /// The day that a moment belongs to.

@@ -27,18 +27,23 @@ use crate::{
 // Rows are found first and then changed by an array of their identifiers: it is small to a planner that does not know the
 // limit. Joined with what was found, it would take a tenth of the table for its size, and read other tables whole.
 
+// ANCHOR: relay
 const RELAY: &str = "
 WITH batch AS MATERIALIZED (
-  SELECT id, kind, payload FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+  SELECT id, kind, payload FROM outbox WHERE published_at IS NULL
+  ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), made AS (
   INSERT INTO notifications (customer_id, occasion, kind, payload)
-  SELECT (payload ->> 'customer_id')::bigint, 'order:' || (payload ->> 'order_id'), 'order', payload
+  SELECT (payload ->> 'customer_id')::bigint,
+         'order:' || (payload ->> 'order_id'), 'order', payload
   FROM batch WHERE kind = 'order.placed' ORDER BY id
   ON CONFLICT ON CONSTRAINT notifications_once DO NOTHING
 ), marked AS (
-  UPDATE outbox SET published_at = now() WHERE id = ANY(ARRAY(SELECT id FROM batch))
+  UPDATE outbox SET published_at = now()
+  WHERE id = ANY(ARRAY(SELECT id FROM batch))
 )
 SELECT count(*) FROM batch";
+// ANCHOR_END: relay
 
 macro_rules! claim {
     ($which:literal) => {

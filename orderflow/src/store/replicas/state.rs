@@ -84,6 +84,7 @@ impl Replica {
     }
 
     /// Whether it can answer a read that needs this position.
+    // ANCHOR: fit_for
     pub(super) fn fit_for(&self, position: Position) -> Result<(), Fallback> {
         let seen = lock(&self.seen);
         match seen.unfit {
@@ -92,6 +93,7 @@ impl Replica {
             None => Ok(()),
         }
     }
+    // ANCHOR_END: fit_for
 
     /// How it was when it was last looked at.
     pub(super) fn seen(&self) -> Seen {
