@@ -112,15 +112,12 @@ impl Kind<Vec<Secret>> for Replicas {
     }
 
     fn parse(&self, given: &Given) -> Result<Vec<Secret>, String> {
-        let texts: Vec<String> = match &given.value {
-            Shape::List(items) => items
-                .iter()
-                .map(|item| item.text().map(str::to_owned).map_err(|_| item.is_a_secret()))
-                .collect::<Result<_, _>>()?,
-            _ => {
-                let text = given.text().map_err(|_| given.is_a_secret())?;
-                text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect()
-            }
+        let texts: Vec<String> = if let Shape::List(items) = &given.value {
+            let text = |item: &Given| item.text().map(str::to_owned).map_err(|_| item.is_a_secret());
+            items.iter().map(text).collect::<Result<_, _>>()?
+        } else {
+            let text = given.text().map_err(|_| given.is_a_secret())?;
+            text.split(',').map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()).collect()
         };
         if texts.len() > self.most {
             return Err(format!("are {} addresses", texts.len()));

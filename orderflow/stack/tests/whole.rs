@@ -110,7 +110,7 @@ fn a_stack_comes_up_heals_and_leaves_nothing() {
     let mails = Path::new(access["mails"].as_str().unwrap());
     until("both mails are there", || {
         let names = fs::read_dir(mails).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| name.ends_with(".eml")).count() >= 2
+        names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "eml")).count() >= 2
     });
 
     // What dies comes back, as another process.

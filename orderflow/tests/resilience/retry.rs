@@ -61,12 +61,12 @@ proptest! {
 
 #[test]
 fn those_who_failed_together_do_not_come_back_together_even_at_the_longest() {
-    let most = Duration::from_secs(600);
+    let most = Duration::from_mins(10);
     let backoff = Backoff { base: Duration::from_secs(1), most };
     let waits: Vec<_> = (0..1_000).map(|_| backoff.after(50)).collect();
     let (least, longest) = (waits.iter().min().unwrap(), waits.iter().max().unwrap());
     assert!(*least >= most / 3 && *longest <= most);
-    assert!(*longest - *least > most / 3, "from {least:?} to {longest:?}");
+    assert!(longest.saturating_sub(*least) > most / 3, "from {least:?} to {longest:?}");
 }
 
 #[test]

@@ -60,8 +60,8 @@ struct Balancer {
 impl Balancer {
     fn start(services: &[Program]) -> Result<Self> {
         let port = free_port()?;
-        let servers: String =
-            services.iter().map(|service| format!("server {};", service.url.trim_start_matches("http://"))).collect();
+        let addresses = services.iter().map(|service| service.url.trim_start_matches("http://"));
+        let servers: String = addresses.flat_map(|address| ["server ", address, ";"]).collect();
         let nginx = Nginx::start(&format!(
             "worker_processes 1; pid {{dir}}/pid; error_log {{dir}}/error.log; events {{ worker_connections 2048; }}
              http {{
