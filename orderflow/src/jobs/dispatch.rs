@@ -1,4 +1,5 @@
-//! Who gets a place: claims as places become free, and begins what was claimed at once.
+//! Who gets a place: claims as places become free, a few more than are sent at once, so that whoever has sent a mail finds the
+//! next one claimed already.
 
 use std::{
     sync::Arc,
@@ -26,13 +27,20 @@ use crate::{
 /// How many claims are under way at once. One alone would make each place wait for the claim of the one before it; the more
 /// there are, the fewer notifications each statement takes.
 const CLAIMS: usize = 4;
+/// How many of those that are sent at once are worth one more that is claimed meanwhile.
+const AHEAD: u32 = 4;
+/// The part of its lease after which a notification that still waits to be sent is given back instead.
+const STALE: u32 = 8;
 /// How often it is looked whether the mail server may be tried again.
 const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) struct Dispatch {
     worker: Arc<Worker>,
     recorder: Recorder,
+    /// For what is claimed.
     places: Arc<Semaphore>,
+    /// For what is sent.
+    sending: Arc<Semaphore>,
     begun: JoinSet<()>,
     claims: JoinSet<Answer>,
     /// Permits of a half-open breaker that found nothing to send yet.
@@ -58,8 +66,10 @@ struct Pause {
 
 impl Dispatch {
     pub(super) fn new(worker: Arc<Worker>, recorder: Recorder) -> Self {
-        let places = Arc::new(Semaphore::new(worker.settings.concurrency as usize));
-        Self { worker, recorder, places, begun: JoinSet::new(), claims: JoinSet::new(), probes: Vec::new() }
+        let at_once = worker.settings.concurrency;
+        let places = Arc::new(Semaphore::new((at_once + at_once.div_ceil(AHEAD)) as usize));
+        let sending = Arc::new(Semaphore::new(at_once as usize));
+        Self { worker, recorder, places, sending, begun: JoinSet::new(), claims: JoinSet::new(), probes: Vec::new() }
     }
 
     /// Takes up work until told to stop, and ends what was begun.
@@ -201,9 +211,15 @@ impl Dispatch {
         if claimed.maybe_sent {
             self.worker.metrics.mail_repeats_possible.inc();
         }
-        let (worker, recorder) = (Arc::clone(&self.worker), self.recorder.clone());
+        let (worker, recorder, sending) = (Arc::clone(&self.worker), self.recorder.clone(), Arc::clone(&self.sending));
         self.begun.spawn(async move {
-            let outcome = worker.attempt(&claimed, probe).await;
+            // What has waited for so long is behind mails that are slow; another worker may be quicker.
+            let sender = timeout(worker.settings.lease / STALE, sending.acquire_owned()).await;
+            let outcome = match &sender {
+                Ok(_) => worker.attempt(&claimed, probe).await,
+                Err(_) => Outcome::Returned,
+            };
+            drop(sender);
             recorder.record(Settled { id: claimed.id, claim: claimed.claim, outcome }, receipt).await;
             drop(place);
         });

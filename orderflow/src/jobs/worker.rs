@@ -1,7 +1,7 @@
 //! Sends notifications: relays the outbox, takes up what is due, sends it, records what became of it.
 //!
-//! A notification goes from its claim to its mailer without waiting. When a mail was sent, its place takes up the next one
-//! while the outcome is still being recorded; what limits this is the [`Recorder`]. A worker that ends in any other way than
+//! A few notifications are claimed ahead, so that none waits for a claim. When a mail was sent, the next one is begun while the
+//! outcome is still being recorded; what limits this is the [`Recorder`]. A worker that ends in any other way than
 //! in order leaves what it had begun to the end of its lease, and another takes it over.
 
 use std::{sync::Arc, time::Duration};

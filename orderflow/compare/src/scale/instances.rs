@@ -63,11 +63,9 @@ impl Balancer {
         let addresses = services.iter().map(|service| service.url.trim_start_matches("http://"));
         let servers: String = addresses.flat_map(|address| ["server ", address, ";"]).collect();
         let nginx = Nginx::start(&format!(
-            "worker_processes 1; pid {{dir}}/pid; error_log {{dir}}/error.log; events {{ worker_connections 2048; }}
+            "worker_processes 1; error_log {{dir}}/error.log; events {{ worker_connections 2048; }}
              http {{
                access_log off;
-               client_body_temp_path {{dir}}/b; proxy_temp_path {{dir}}/p; fastcgi_temp_path {{dir}}/f;
-               uwsgi_temp_path {{dir}}/u; scgi_temp_path {{dir}}/s;
                keepalive_requests 1000000;
                upstream orderflow {{ least_conn; {servers} keepalive 256; keepalive_requests 1000000; }}
                server {{
