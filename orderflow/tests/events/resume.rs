@@ -82,6 +82,18 @@ async fn reset(stage: &Stage, id: &str) -> (Client, serde_json::Value) {
     (client, event.data.unwrap()["reason"].clone())
 }
 
+/// After a reset events go on with this order. What was placed just before it may come first: while a transaction of another
+/// database in the same server is older, that is not yet past.
+async fn goes_on(client: &mut Client, order: i64) {
+    loop {
+        let heard = client.order().await;
+        assert!(heard <= order, "{heard} comes without {order}");
+        if heard == order {
+            return;
+        }
+    }
+}
+
 async fn a_thousand_missed_events_are_sent_and_one_more_is_a_reset(stage: Stage) {
     let mut client = Client::open(stage.public(), None).await;
     let start = client.ready().await;
@@ -102,7 +114,7 @@ async fn a_thousand_missed_events_are_sent_and_one_more_is_a_reset(stage: Stage)
     let event = timeout(PATIENCE, client.event()).await.expect("an event in time").unwrap();
     assert_eq!((event.event.as_deref(), event.data), (Some("reset"), Some(json!({ "reason": "too_many" }))));
     let next = stage.order().await;
-    assert_eq!(client.order().await, next, "after a reset it goes on from now");
+    goes_on(&mut client, next).await;
 }
 
 async fn an_identifier_that_is_none_is_a_reset_and_events_go_on(stage: Stage) {
@@ -112,7 +124,7 @@ async fn an_identifier_that_is_none_is_a_reset_and_events_go_on(stage: Stage) {
         assert_eq!(reason, "unknown", "{id}");
         let next = stage.order().await;
         assert!(next > missed);
-        assert_eq!(client.order().await, next);
+        goes_on(&mut client, next).await;
     }
 }
 
@@ -130,5 +142,5 @@ async fn what_came_too_long_ago_is_a_reset(stage: Stage) {
     let (mut old, reason) = reset(&stage, &format!("{place}.{}", at - day - 600)).await;
     assert_eq!(reason, "too_old");
     let next = stage.order().await;
-    assert_eq!(old.order().await, next);
+    goes_on(&mut old, next).await;
 }
