@@ -20,6 +20,9 @@ on_both_stores!(
     two_processes_share_the_work,
 );
 
+/// Those who wait for a lock in this database.
+const WAITING: &str = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
 /// Somebody else's transaction.
 enum Hold {
     Postgres(PgConnection),
@@ -38,6 +41,21 @@ impl Hold {
             sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut file).await.unwrap();
             Self::Sqlite(file)
         }
+    }
+
+    /// Waits for a statement that this holds up. SQLite has no server to ask: there it is the process that waits.
+    async fn waited_for(&self, stage: &Stage) {
+        if stage.postgres.is_some() {
+            until("a statement waits", async || stage.count(WAITING).await >= 1).await;
+        }
+    }
+
+    /// Lets go when nobody waits any more: a server goes on with the statement of a client that is dead.
+    async fn release_none(self, stage: &Stage) {
+        if stage.postgres.is_some() {
+            stage.ask(&format!("SELECT count(pg_terminate_backend(pid, 60000)) FROM {WAITING}")).await;
+        }
+        self.release().await;
     }
 
     async fn release(self) {
@@ -130,8 +148,9 @@ async fn between_the_mail_and_its_record(stage: Stage) {
     let hold = Hold::on(&stage, "SELECT FROM notifications FOR UPDATE").await;
     sink.behave(Behaviour::Accept { after: Duration::ZERO });
     assert_eq!(sink.wait_for(1, LONG).len(), 1);
+    hold.waited_for(&stage).await;
     first.kill();
-    hold.release().await;
+    hold.release_none(&stage).await;
     assert_eq!(stage.count("notifications WHERE state = 'queued' AND claim IS NOT NULL").await, 1);
     stage.expire().await;
     let second = worker(&stage, &smtp(&sink));
@@ -150,9 +169,8 @@ async fn while_it_relays() {
     let orders = orders(&stage, 3).await;
     let hold = Hold::on(&stage, "LOCK TABLE outbox").await;
     let first = worker(&stage, &smtp(&sink));
-    let waits = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' \
-                 AND query LIKE '%INSERT INTO notifications%'";
-    until("the relay waits", async || stage.count(waits).await >= 1).await;
+    let waits = format!("{WAITING} AND query LIKE '%INSERT INTO notifications%'");
+    until("the relay waits", async || stage.count(&waits).await >= 1).await;
     first.kill();
     hold.release().await;
     // The statement of the dead may yet be done or not.
