@@ -9,12 +9,15 @@ use prometheus_client::{
     encoding::text::encode,
     metrics::{
         counter::Counter,
+        exemplar::HistogramWithExemplars,
         family::{Family, MetricConstructor},
         gauge::Gauge,
         histogram::Histogram,
     },
     registry::{Registry, Unit},
 };
+
+use crate::telemetry::TraceLabel;
 
 /// The values of a family's labels, in the sequence of its names. Each value is one of a few words of this program's own:
 /// nothing that a client or a row can choose.
@@ -33,8 +36,30 @@ impl MetricConstructor<Histogram> for Seconds {
     }
 }
 
+impl MetricConstructor<Traced> for Seconds {
+    fn new_metric(&self) -> Traced {
+        Traced::new(BUCKETS.into_iter())
+    }
+}
+
+/// A few of something: statements of a request, members of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Few;
+
+impl MetricConstructor<Histogram> for Few {
+    fn new_metric(&self) -> Histogram {
+        Histogram::new([0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])
+    }
+}
+
+/// A histogram of durations in which a bucket names a trace that fell into it.
+pub type Traced = HistogramWithExemplars<TraceLabel>;
+
 /// A family of histograms of durations.
 type Durations<const N: usize> = Family<Labels<N>, Histogram, Seconds>;
+
+/// A family of such histograms with exemplars.
+type TracedDurations<const N: usize> = Family<Labels<N>, Traced, Seconds>;
 
 macro_rules! metrics {
     ($($(#[doc = $help:literal])* $name:ident: $kind:ty = $new:expr $(, $unit:expr)?;)*) => {
@@ -66,6 +91,42 @@ macro_rules! metrics {
 
 // A name here is without the endings that the format adds: `_total` for a counter, `_seconds` for a unit.
 metrics! {
+    /// Requests that were answered, by method, route and status.
+    http_requests: Family<Labels<3>, Counter> = Family::default();
+    /// How long requests took from their head to the last of their handler, by method and route.
+    http_request_duration: TracedDurations<2> = Family::new_with_constructor(Seconds), Unit::Seconds;
+    /// Requests that are worked on, by route.
+    http_requests_in_flight: Family<Labels<1>, Gauge> = Family::default();
+    /// Statements that a request asked the database for, by route. One that was shared counts for whoever asked first.
+    http_request_statements: Family<Labels<1>, Histogram, Few> = Family::new_with_constructor(Few);
+    /// Connections that are open, by listener: public or ops.
+    active_connections: Family<Labels<1>, Gauge> = Family::default();
+    /// Statements, by name and by how they ended: ok, error or timeout.
+    db_queries: Family<Labels<2>, Counter> = Family::default();
+    /// How long statements took, by name, without the wait for a connection.
+    db_query_duration: TracedDurations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
+    /// Statements that took longer than database.slow_statement, by name.
+    db_slow_statements: Family<Labels<1>, Counter> = Family::default();
+    /// How long calls waited for a connection, by pool.
+    db_pool_wait: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
+    /// Calls that got no connection in time, by pool.
+    db_pool_timeouts: Family<Labels<1>, Counter> = Family::default();
+    /// How many keys a statement of point reads asked for, by what was read.
+    db_batch_size: Family<Labels<1>, Histogram, Few> = Family::new_with_constructor(Few);
+    /// Traces that were begun here, by why: the caller keeps it (parent), the ratio, or the rate of its route.
+    traces_begun: Family<Labels<1>, Counter> = Family::default();
+    /// Spans and log records for the collector, by kind and outcome: exported, dropped since the queue was full, or failed.
+    telemetry_records: Family<Labels<2>, Counter> = Family::default();
+    /// How long exports to the collector took, by kind.
+    telemetry_export_duration: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
+    /// Lines that were logged, by level.
+    log_lines: Family<Labels<1>, Counter> = Family::default();
+    /// Profiles that were taken, by kind and outcome: done, busy or refused.
+    profiles: Family<Labels<2>, Counter> = Family::default();
+    /// How late a task runs after the moment for which it asked to be woken: a thread that is blocked makes all others late.
+    tokio_scheduling_delay: Histogram = Seconds.new_metric(), Unit::Seconds;
+    /// What the console of a browser said of itself, in seconds, by vital: LCP, INP, FCP or TTFB.
+    console_vitals: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
     /// Operations on Redis, by what they are for and how they ended.
     redis_operations: Family<Labels<2>, Counter> = Family::default();
     /// How long operations on Redis took.

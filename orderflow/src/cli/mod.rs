@@ -20,7 +20,10 @@ use std::{
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
 
-use orderflow::config::{Config, Flag, Loaded, Problems, Sources};
+use orderflow::{
+    config::{Config, Flag, Loaded, Problems, Sources},
+    telemetry::Telemetry,
+};
 
 /// An order API that needs nothing installed: without a command it serves on a database of its own.
 ///
@@ -147,10 +150,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::serve(started(cli.settings)?),
         Command::Scheduler(options) => scheduler::run(started(cli.settings)?, &options),
-        Command::Migrate => serve::block_on(database::migrate(started(cli.settings)?)),
-        Command::Seed { orders } => serve::block_on(database::seed(started(cli.settings)?, orders)),
+        Command::Migrate => serve::block_on(database::migrate(started(cli.settings)?.config)),
+        Command::Seed { orders } => serve::block_on(database::seed(started(cli.settings)?.config, orders)),
         Command::Worker { concurrency } => worker::run(started(cli.settings.with(concurrency))?),
-        Command::DeadLetters(options) => serve::block_on(dead_letters::run(options, started(cli.settings)?)),
+        Command::DeadLetters(options) => serve::block_on(dead_letters::run(options, started(cli.settings)?.config)),
         Command::Healthcheck { url } => healthcheck::run(url.as_deref(), || Ok(cli.settings.load()?.config)),
         Command::Openapi => print(&format!("{}\n", orderflow::http::openapi().to_pretty_json()?)),
         Command::Config(options) => config::run(&options, || Ok(cli.settings.load()?)),
@@ -158,11 +161,16 @@ fn run(cli: Cli) -> Result<ExitCode> {
     }
 }
 
-/// The configuration, with logging set up by it.
-fn started(settings: Settings) -> Result<Config> {
+/// A configuration, and what it says about logs and traces begun.
+struct Started {
+    config: Config,
+    telemetry: Telemetry,
+}
+
+fn started(settings: Settings) -> Result<Started> {
     let config = settings.load()?.config;
-    orderflow::log::init(&config.log).context("cannot set up logging")?;
-    Ok(config)
+    let telemetry = Telemetry::start(&config).context("cannot set up logs and traces")?;
+    Ok(Started { config, telemetry })
 }
 
 /// Prints a command's answer.

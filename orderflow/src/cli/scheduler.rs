@@ -9,11 +9,13 @@ use time::{Date, macros::format_description};
 use orderflow::{
     config::Config,
     domain::Timestamp,
-    metrics::Metrics,
     scheduler::{self, Found, Scheduler},
     server,
     store::{self, Backend},
+    telemetry::Telemetry,
 };
+
+use super::Started;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -31,31 +33,33 @@ fn date(text: &str) -> Result<Date, &'static str> {
     Date::parse(text, format_description!("[year]-[month]-[day]")).map_err(wrong)
 }
 
-pub(super) fn run(config: Config, options: &Options) -> Result<ExitCode> {
+pub(super) fn run(started: Started, options: &Options) -> Result<ExitCode> {
     if options.once {
-        return super::serve::block_on(once(config, options.date));
+        return super::serve::block_on(once(started, options.date));
     }
-    super::serve::until_told(config, |config, shutdown| {
+    super::serve::until_told(started, |config, telemetry, shutdown| {
         let start = |bench: server::Bench<'_>| {
             scheduler::begin(bench.config, bench.backend, bench.metrics, bench.background)?;
             Ok(format!("scheduler  looks every {:?}", bench.config.scheduler.interval))
         };
-        server::work(config, start, shutdown)
+        server::work(config, telemetry, start, shutdown)
     })
 }
 
-async fn once(config: Config, date: Option<Date>) -> Result<ExitCode> {
+async fn once(started: Started, date: Option<Date>) -> Result<ExitCode> {
+    let Started { config, telemetry } = started;
     let shown = super::database::named(&config.database_shown());
-    let Found { birthdays, reminders } = look(&config, date).await.context(shown)?;
+    let Found { birthdays, reminders } = look(&config, telemetry, date).await.context(shown)?;
     super::print(&format!("{birthdays} birthdays and {reminders} reminders were found\n"))
 }
 
-async fn look(config: &Config, date: Option<Date>) -> Result<Found> {
+async fn look(config: &Config, telemetry: Telemetry, date: Option<Date>) -> Result<Found> {
     let (database, data_dir) = (&config.database, config.data_dir.as_path());
     store::migrate(database, data_dir).await?;
     let backend = Backend::connect(database, data_dir).await?;
+    backend.count_in(&telemetry);
     let schedule = backend.schedule(database, data_dir)?;
-    let scheduler = Scheduler::new(schedule, config, Metrics::default(), Arc::new(Timestamp::now));
+    let scheduler = Scheduler::new(schedule, config, telemetry.metrics, Arc::new(Timestamp::now));
     let found = match date {
         Some(date) => scheduler.rehearse(date).await,
         None => scheduler.once().await,

@@ -1,7 +1,7 @@
 //! `orderflow serve`, and what every process that runs until it is told to end has: a runtime, the signals that end it, and as
 //! many open files as the system allows.
 
-use std::{pin::Pin, process::ExitCode};
+use std::{pin::Pin, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -15,21 +15,28 @@ use orderflow::{
     config::Config,
     server,
     store::{ConnectError, MigrateError},
+    telemetry::Telemetry,
 };
+
+use super::Started;
+
+/// How long what was not sent to a collector yet has at the end.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// Is ready when it is time to end.
 pub(super) type Shutdown = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Serves until a signal says to end, then drains.
-pub(super) fn serve(config: Config) -> Result<ExitCode> {
-    until_told(config, server::run)
+pub(super) fn serve(started: Started) -> Result<ExitCode> {
+    until_told(started, server::run)
 }
 
 /// Runs what ends by itself when it is told to, which the first signal does. A second one does not wait for that.
-pub(super) fn until_told<F>(config: Config, run: impl FnOnce(Config, Shutdown) -> F) -> Result<ExitCode>
+pub(super) fn until_told<F>(started: Started, run: impl FnOnce(Config, Telemetry, Shutdown) -> F) -> Result<ExitCode>
 where
     F: Future<Output = Result<()>>,
 {
+    let Started { config, telemetry } = started;
     raise_open_files();
     let runtime = runtime()?;
     let database = super::database::named(&config.database_shown());
@@ -38,6 +45,7 @@ where
         let (shut_down, shutdown) = oneshot::channel::<()>();
         let running = run(
             config,
+            telemetry.clone(),
             Box::pin(async {
                 // An error means that nobody can say so any more, which is as good as having said it.
                 let _ = shutdown.await;
@@ -58,6 +66,7 @@ where
     });
     // Whatever still blocks a thread must not hold up the end.
     runtime.shutdown_background();
+    telemetry.end(FLUSH);
     let of_database =
         |error: &anyhow::Error| error.chain().any(|cause| cause.is::<ConnectError>() || cause.is::<MigrateError>());
     ended.map_err(|error| if of_database(&error) { error.context(database) } else { error })

@@ -4,17 +4,19 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use orderflow::{config::Config, jobs, server};
+use orderflow::{jobs, server};
+
+use super::Started;
 
 /// Works until a signal says to end.
-pub(super) fn run(config: Config) -> Result<ExitCode> {
-    super::serve::until_told(config, |config, shutdown| {
+pub(super) fn run(started: Started) -> Result<ExitCode> {
+    super::serve::until_told(started, |config, telemetry, shutdown| {
         let start = |bench: server::Bench<'_>| {
             let server::Bench { config, backend, metrics, wake, health, background } = bench;
             let finish = config.http.drain_timeout;
             health.show_broker(jobs::start(config, backend.jobs(), metrics, wake, finish, background)?);
             Ok(format!("worker     sends {} notifications at once", config.worker.concurrency))
         };
-        server::work(config, start, shutdown)
+        server::work(config, telemetry, start, shutdown)
     })
 }

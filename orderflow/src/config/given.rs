@@ -20,10 +20,11 @@ pub(super) enum Shape {
     Word(String),
     Text(String),
     Number(i64),
+    Fraction(f64),
     Switch(bool),
     List(Vec<Given>),
     Table(BTreeMap<String, Given>),
-    /// What no setting is: a fraction, a date, an integer beyond 64 bits.
+    /// What no setting is: a date, an integer beyond 64 bits.
     Other(&'static str),
 }
 
@@ -55,6 +56,7 @@ impl Given {
             Shape::Word(text) => format!("is {text:?}"),
             Shape::Text(text) => format!("is the text {text:?}"),
             Shape::Number(number) => format!("is the number {number}"),
+            Shape::Fraction(number) => format!("is the number {number}"),
             Shape::Switch(on) => format!("is {on}"),
             Shape::List(_) => "is a list".to_owned(),
             Shape::Table(_) => "is a table".to_owned(),
@@ -66,7 +68,7 @@ impl Given {
     pub(super) fn is_a_secret(&self) -> String {
         match &self.value {
             Shape::Word(_) | Shape::Text(_) => "is wrong (its value is not shown)".to_owned(),
-            Shape::Number(_) => "is a number".to_owned(),
+            Shape::Number(_) | Shape::Fraction(_) => "is a number".to_owned(),
             _ => self.is_a(),
         }
     }
@@ -83,7 +85,9 @@ impl Shape {
             DeValue::String(value) => Self::Text(value.to_string()),
             DeValue::Integer(value) => i64::from_str_radix(value.as_str(), value.radix())
                 .map_or(Self::Other("a number beyond 64 bits"), Self::Number),
-            DeValue::Float(_) => Self::Other("a number with a fraction"),
+            DeValue::Float(value) => {
+                value.as_str().parse().map_or(Self::Other("a number that is none"), Self::Fraction)
+            }
             DeValue::Boolean(on) => Self::Switch(*on),
             DeValue::Datetime(_) => Self::Other("a date or a time"),
             DeValue::Array(items) => Self::List(items.iter().map(|item| Given::from_toml(item, text)).collect()),

@@ -8,6 +8,7 @@ mod load;
 mod problem;
 mod rules;
 mod secret;
+mod seen;
 mod shared;
 mod show;
 mod table;
@@ -25,6 +26,7 @@ pub use table::{Effective, Setting};
 
 use keys::Keys;
 use kinds::{Choice, Count, DatabaseUrl, Filter, Folder, Listen, Size, Switch, Time};
+use seen::{Collector, Hosts, Ratio, SentryDsn};
 use shared::{BrokerUrl, Mailbox, MaybeFolder, Name, Offset as OffsetKind, RedisUrl, Replicas as ReplicaUrls, SmtpUrl};
 
 const MINUTE: u64 = 60_000;
@@ -76,6 +78,11 @@ table::settings! {
     ops: Ops {
         /// Address and port. Port 0 takes any free one.
         listen: SocketAddr = Listen, "127.0.0.1:9464";
+        /// Names under which the listener may be asked beside `localhost` and addresses, with commas between them. Others are
+        /// refused, so that no page of a stranger can reach it through a name of its own.
+        hosts: Vec<String> = Hosts { most: 16 }, "";
+        /// The longest that one profile may take.
+        max_profile: Duration = Time(1000..=10 * MINUTE), "1m";
     }
     /// Where orders are kept.
     database: Database {
@@ -90,6 +97,8 @@ table::settings! {
         acquire_timeout: Duration = Time(1..=HOUR), "2s";
         /// How long one statement may run.
         statement_timeout: Duration = Time(1..=HOUR), "5s";
+        /// How long a statement takes that is logged as slow.
+        slow_statement: Duration = Time(1..=HOUR), "500ms";
         /// Whether point reads that meet go out as one statement.
         coalesce_reads: bool = Switch, "true";
         /// What stands between the service and PostgreSQL: nothing (`none`), or a pooler that lends a connection for one
@@ -206,6 +215,41 @@ table::settings! {
         /// The keys that are accepted. None at all makes the embedded service generate one of its own.
         keys: Vec<ApiKey> = Keys { most: 100 }, "";
     }
+    /// What is seen of the service from outside.
+    telemetry: Telemetry {
+        /// What the service is called in traces, and by a collector.
+        service_name: String = Name, "orderflow";
+        /// What it is a part of, such as `production`, for a collector and for Sentry.
+        environment: String = Name, "development";
+        /// Whether requests and statements are counted and timed. What else is counted costs next to nothing.
+        metrics: bool = Switch, "true";
+        /// Whether requests and jobs are traced.
+        traces: bool = Switch, "true";
+        /// Which part of them is, from 0 to 1.
+        traces_ratio: f64 = Ratio, "0.01";
+        /// How many a second of each route and each kind of job are traced beside those, so that what is rare is seen too.
+        traces_per_route: u32 = Count(0..=1_000), "1";
+        /// Whether a caller that sends a `traceparent` decides for its request. If not, its trace is gone on with, and the ratio
+        /// decides.
+        follow_parent: bool = Switch, "true";
+        /// How many recent traces are kept in memory for `/debug/traces`; as many slow ones, and as many failed ones, again.
+        traces_kept: usize = Count(1..=10_000), "200";
+        /// How long a request takes that is kept as slow.
+        slow_request: Duration = Time(1..=HOUR), "1s";
+        /// `http://HOST:PORT` of an OpenTelemetry collector, or `https://`. Empty, nothing is sent anywhere.
+        otlp_endpoint: String = Collector, "";
+        /// How it is spoken to: `grpc`, usually at port 4317, or `http`, at 4318.
+        otlp_protocol: OtlpProtocol = Choice(OtlpProtocol::WORDS), "grpc";
+        /// Whether it gets what is logged too.
+        otlp_logs: bool = Switch, "true";
+        /// How long one export may take.
+        otlp_timeout: Duration = Time(1..=MINUTE), "5s";
+        /// How many spans, and how many log records, may wait for it. More are dropped and counted.
+        otlp_queue: usize = Count(1..=1_000_000), "4096";
+        /// `https://KEY@HOST/PROJECT` of a project at Sentry, which is told of panics and of what is logged as an error. Empty,
+        /// nobody is. Secret.
+        sentry_dsn: Secret = SentryDsn, "";
+    }
     /// How the service logs.
     log: Log {
         /// The form of a line: for people, as JSON, or whichever suits where standard error goes.
@@ -248,6 +292,19 @@ pub enum LogFormat {
 
 impl LogFormat {
     const WORDS: &[(&str, Self)] = &[("auto", Self::Auto), ("pretty", Self::Pretty), ("json", Self::Json)];
+}
+
+/// How a collector is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtlpProtocol {
+    /// OTLP over gRPC.
+    Grpc,
+    /// OTLP over HTTP, as protocol buffers.
+    Http,
+}
+
+impl OtlpProtocol {
+    const WORDS: &[(&str, Self)] = &[("grpc", Self::Grpc), ("http", Self::Http)];
 }
 
 /// What stands between the service and PostgreSQL.

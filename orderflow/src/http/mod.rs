@@ -41,6 +41,7 @@ use crate::{
     ops::Health,
     redis::Redis,
     store::{Position, Rows, SharedStore},
+    telemetry::{Recent, Telemetry},
 };
 
 /// What every handler works with.
@@ -61,6 +62,8 @@ pub struct Parts {
     pub health: Health,
     /// What the process counts.
     pub metrics: Metrics,
+    /// What the process keeps of traces and statements.
+    pub recent: Recent,
     /// What is told about orders as they happen.
     pub events: Events,
     /// Who is told that an order was placed.
@@ -76,8 +79,8 @@ pub struct Parts {
 
 /// What an application shares with others: other instances, and the rest of its process. The default is one that is alone.
 pub struct Shared {
-    /// What the process counts.
-    pub metrics: Metrics,
+    /// What the process counts and keeps.
+    pub telemetry: Telemetry,
     /// Where events are read.
     pub feed: SharedFeed,
     /// Who works in the same process.
@@ -88,7 +91,7 @@ pub struct Shared {
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { metrics: Metrics::default(), feed: Arc::new(Silence), wake: Wake::default(), redis: None }
+        Self { telemetry: Telemetry::default(), feed: Arc::new(Silence), wake: Wake::default(), redis: None }
     }
 }
 
@@ -104,15 +107,17 @@ impl App {
     /// An application on this store.
     pub fn new(config: Arc<Config>, store: SharedStore, keys: Keys, shared: Shared) -> Self {
         let together = config.database.coalesce_reads;
+        let Telemetry { metrics, recent } = shared.telemetry;
         let replicated = store.after(Position::START).is_some();
         let at = |store: &SharedStore, position| store.after(position).unwrap_or_else(|| Arc::clone(store));
         let (products, orders, customers) = (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
         Self(Arc::new(Parts {
-            cache: Cache::new(&config.cache, shared.redis.clone(), &shared.metrics),
+            cache: Cache::new(&config.cache, shared.redis.clone(), &metrics),
             keys,
             health: Health::new(Arc::clone(&store), shared.redis.clone()),
-            events: Events::new(config.events.clone(), shared.feed, shared.metrics.clone()),
-            metrics: shared.metrics,
+            events: Events::new(config.events.clone(), shared.feed, metrics.clone()),
+            metrics,
+            recent,
             wake: shared.wake,
             redis: shared.redis,
             replicated,

@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     ops::Health,
     store::{self, Backend},
+    telemetry::Telemetry,
 };
 
 /// What tasks work with.
@@ -41,6 +42,7 @@ pub struct Bench<'a> {
 /// If the address is taken, the database cannot be opened, or the tasks do not start.
 pub async fn work(
     config: Config,
+    telemetry: Telemetry,
     start: impl FnOnce(Bench<'_>) -> Result<String>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<()> {
@@ -49,8 +51,10 @@ pub async fn work(
     let config = Arc::new(config);
     store::migrate(&config.database, &config.data_dir).await?;
     let backend = Backend::connect(&config.database, &config.data_dir).await?;
-    let shared = Shared::default();
-    let (metrics, wake) = (shared.metrics.clone(), shared.wake.clone());
+    backend.count_in(&telemetry);
+    let metrics = telemetry.metrics.clone();
+    let shared = Shared { telemetry, ..Shared::default() };
+    let wake = shared.wake.clone();
     let app = App::new(Arc::clone(&config), backend.store(), Keys::from_config(&config.auth), shared);
     let mut background = Background::default();
     let bench = Bench {

@@ -24,9 +24,7 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    jobs,
-    metrics::Metrics,
-    ops,
+    jobs, ops,
     redis::Redis,
     scheduler,
     store::{
@@ -34,6 +32,7 @@ use crate::{
         replicas::Replicated,
         seed::{Plan, SeedError, seed},
     },
+    telemetry::Telemetry,
 };
 use listener::{Limits, Phase, Served};
 
@@ -70,8 +69,8 @@ pub struct Running {
 ///
 /// # Errors
 /// If an address is taken or the store cannot be opened. Then nothing was changed.
-pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
-    let running = start(config).await?;
+pub async fn run(config: Config, telemetry: Telemetry, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
+    let running = start_seen(config, telemetry).await?;
     running.announce();
     shutdown.await;
     running.stop().await;
@@ -84,16 +83,23 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> R
 /// If an address is taken or the store cannot be opened. Then nothing was changed: the listeners come first, since a
 /// service that nobody can reach has no business with the data.
 pub async fn start(config: Config) -> Result<Running> {
+    start_seen(config, Telemetry::default()).await
+}
+
+/// The same, counted and kept there.
+///
+/// # Errors
+/// As [`start`] does.
+pub async fn start_seen(config: Config, telemetry: Telemetry) -> Result<Running> {
     let public_listener = bind("http.listen", config.http.listen)?;
     let ops_listener = bind("ops.listen", config.ops.listen)?;
     let (public, operators) = (public_listener.local_addr()?, ops_listener.local_addr()?);
     let config = Arc::new(config);
     let (backend, seeded) = open(&config).await?;
     let (keys, new_key) = keys(&config)?;
-    let metrics = Metrics::default();
-    let redis = Redis::connect(&config.redis, metrics.clone());
-    let shared = Shared { metrics, feed: backend.feed(), redis, ..Shared::default() };
-    backend.count_in(&shared.metrics);
+    let redis = Redis::connect(&config.redis, telemetry.metrics.clone());
+    let shared = Shared { telemetry, feed: backend.feed(), redis, ..Shared::default() };
+    backend.count_in(&shared.telemetry);
     let announcer = Announcer::of(&config, shared.redis.as_ref());
     let mut background = Background::default();
     let store = with_replicas(&backend, &config, &shared, &mut background)?;
@@ -230,8 +236,8 @@ fn with_replicas(
     let (Backend::Postgres(primary), false) = (backend, config.replicas.urls.is_empty()) else {
         return Ok(backend.store());
     };
-    let (primary, metrics) = (Arc::clone(primary), shared.metrics.clone());
-    Ok(Arc::new(Replicated::start(primary, &config.database, &config.replicas, metrics, background)?))
+    let (primary, telemetry) = (Arc::clone(primary), shared.telemetry.clone());
+    Ok(Arc::new(Replicated::start(primary, &config.database, &config.replicas, telemetry, background)?))
 }
 
 /// Whether this process also finds and sends notifications.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{SharedStore, StoreError, postgres, sqlite};
-use crate::{config::Database, events::SharedFeed, jobs::SharedJobs, metrics::Metrics, scheduler::SharedSchedule};
+use crate::{config::Database, events::SharedFeed, jobs::SharedJobs, scheduler::SharedSchedule, telemetry::Telemetry};
 
 /// Why there is no store.
 #[derive(Debug, thiserror::Error)]
@@ -77,12 +77,12 @@ impl Backend {
         })
     }
 
-    /// Counts among these metrics from now on.
-    pub fn count_in(&self, metrics: &Metrics) {
+    /// Counts there from now on.
+    pub fn count_in(&self, telemetry: &Telemetry) {
         match self {
             // One file, one process: nothing is tried again.
             Self::Sqlite(_) => {}
-            Self::Postgres(store) => store.count_in(metrics),
+            Self::Postgres(store) => store.count_in(telemetry),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{
     metrics::Metrics,
     resilience::Budget,
     store::{ConnectError, Position, Result, StoreError, pool::Limits},
+    telemetry::Telemetry,
 };
 
 /// Statements that take longer are logged as warnings.
@@ -89,9 +90,9 @@ impl PostgresStore {
         self.read(position::position).await
     }
 
-    /// Counts retries among these metrics. To be said before the first read.
-    pub(in crate::store) fn count_in(&self, metrics: &Metrics) {
-        let _ = self.retries.set(Budget::new("reads", metrics.clone()));
+    /// Counts there. To be said before the first read.
+    pub(in crate::store) fn count_in(&self, telemetry: &Telemetry) {
+        let _ = self.retries.set(Budget::new("reads", telemetry.metrics.clone()));
     }
 
     /// Runs a read, and once more if its connection turned out to be dead: the second try gets one that was tested. While

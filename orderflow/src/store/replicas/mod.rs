@@ -36,6 +36,7 @@ use crate::{
         OrderStatus, Product, ProductId, Stats, Window,
     },
     metrics::Metrics,
+    telemetry::Telemetry,
 };
 use floor::{Floor, Needs};
 use lag::Ring;
@@ -71,7 +72,7 @@ impl Replicated {
         primary: Arc<PostgresStore>,
         database: &Database,
         settings: &config::Replicas,
-        metrics: Metrics,
+        telemetry: Telemetry,
         background: &mut Background,
     ) -> Result<Self, ConnectError> {
         let limits =
@@ -80,7 +81,7 @@ impl Replicated {
             let options = options(url.expose())?;
             let name = format!("{}:{}", options.get_host(), options.get_port());
             let store = PostgresStore::at(url, &limits)?;
-            store.count_in(&metrics);
+            store.count_in(&telemetry);
             Ok(Replica::new(name, store))
         };
         let shared = Arc::new(Shared {
@@ -91,7 +92,7 @@ impl Replicated {
             max_lag: settings.max_lag,
             timeout: settings.timeout,
             turn: AtomicUsize::new(0),
-            metrics,
+            metrics: telemetry.metrics,
         });
         // No pooler takes this parameter of the driver's.
         let watched = |url: &str| options(url).map(|options| options.extra_float_digits(None));
