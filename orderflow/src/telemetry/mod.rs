@@ -1,6 +1,7 @@
 //! What is seen of the service from outside: which request a task works for, and the traces and logs that say so.
 
 mod context;
+pub mod log;
 mod recent;
 mod sampler;
 pub mod span;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::Recent;
 use crate::{config::Config, log, metrics::Metrics};
@@ -22,8 +23,10 @@ impl Telemetry {
     /// # Errors
     /// If that was begun before, or a setting turns out to be impossible.
     pub fn start(config: &Config) -> Result<Self> {
-        log::init(&config.log)?;
-        Ok(Self::default())
+        let telemetry = Self::default();
+        let logs = log::layer(&config.log, &telemetry.metrics)?;
+        tracing_subscriber::registry().with(logs).try_init().context("logging was set up before")?;
+        Ok(telemetry)
     }
 
     /// Sends what is left, and waits so long for it. To be called outside a runtime. False if something was lost.
