@@ -152,6 +152,7 @@ mod tests {
             max_connections: 2,
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(10),
+            slow_statement: Duration::from_millis(500),
             coalesce_reads: true,
             pooler: Pooler::None,
             direct_url: String::new().into(),
