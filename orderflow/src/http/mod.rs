@@ -116,12 +116,13 @@ impl App {
             keys,
             health: Health::new(Arc::clone(&store), shared.redis.clone()),
             events: Events::new(config.events.clone(), shared.feed, metrics.clone()),
-            metrics,
             recent,
             wake: shared.wake,
             redis: shared.redis,
             replicated,
             products: Coalescer::new(
+                "products",
+                &metrics,
                 together,
                 |product: &Product| product.id,
                 move |ids: Vec<ProductId>, position| {
@@ -130,6 +131,8 @@ impl App {
                 },
             ),
             orders: Coalescer::new(
+                "orders",
+                &metrics,
                 together,
                 |order: &Order| order.id,
                 move |ids: Vec<OrderId>, position| {
@@ -138,6 +141,8 @@ impl App {
                 },
             ),
             customers: Coalescer::new(
+                "customers",
+                &metrics,
                 together,
                 |customer: &Customer| customer.id,
                 move |ids: Vec<CustomerId>, position| {
@@ -146,6 +151,7 @@ impl App {
                 },
             ),
             store,
+            metrics,
             config,
         }))
     }
