@@ -1,13 +1,18 @@
 //! What is seen of the service from outside: which request a task works for, and the traces and logs that say so.
 
+mod bounds;
 mod context;
+mod export;
 mod recent;
+mod sentry;
+mod serve;
 pub mod span;
 mod start;
 mod work;
 
 pub use context::TraceContext;
-pub use recent::{Outline, Recent, SlowStatement};
+pub use recent::{Counts, Found, Outline, Recent, Root, Search, SlowStatement, Step, Trace, Why};
+pub use serve::routes;
 pub use start::Telemetry;
 pub use work::{TraceLabel, Work, exemplar, sampled, spawn, spawn_blocking};
 
