@@ -4,6 +4,7 @@ mod bounds;
 mod context;
 mod export;
 mod recent;
+mod sampler;
 mod sentry;
 mod serve;
 pub mod span;
@@ -11,7 +12,8 @@ mod start;
 mod work;
 
 pub use context::TraceContext;
-pub use recent::{Counts, Found, Outline, Recent, Root, Search, SlowStatement, Step, Trace, Why};
+pub use recent::{Counts, Found, KeptAs, Outline, Recent, Root, Search, SlowStatement, Step, Trace};
+pub use sampler::{PerSecond, Sampler, Why};
 pub use serve::routes;
 pub use start::Telemetry;
 pub use work::{TraceLabel, Work, exemplar, sampled, spawn, spawn_blocking};

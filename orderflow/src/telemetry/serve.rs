@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{Found, Search, SlowStatement, Step, Why};
+use super::{Found, KeptAs, Search, SlowStatement, Step};
 use crate::{
     domain::{Invalid, Timestamp},
     http::{App, Caching, Problem, Query, Representation},
@@ -57,9 +57,9 @@ fn answer(parts: &Parts, body: &impl Serialize) -> Response {
 fn search(parts: &Parts) -> Result<Search, Problem> {
     let mut query = Query::of(parts, &["route", "status", "min_ms", "kept", "trace", "limit"]);
     let status = query.get("status");
-    let mut kept: Vec<Why> = query.get("kept").into_iter().map(|Kept(why)| why).collect();
+    let mut kept: Vec<KeptAs> = query.get("kept").into_iter().map(|Kept(why)| why).collect();
     if matches!(status, Some(Status::Failed)) {
-        kept.push(Why::Failed);
+        kept.push(KeptAs::Failed);
     }
     let search = Search {
         trace: query.get("trace").map(|Trace(trace)| trace),
@@ -91,7 +91,11 @@ impl FromStr for Route {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        if text.is_empty() { Err(Invalid::new("must be a route, such as /api/products/{id}")) } else { Ok(Self(text.to_owned())) }
+        if text.is_empty() {
+            Err(Invalid::new("must be a route, such as /api/products/{id}"))
+        } else {
+            Ok(Self(text.to_owned()))
+        }
     }
 }
 
@@ -124,13 +128,13 @@ impl FromStr for Milliseconds {
     }
 }
 
-struct Kept(Why);
+struct Kept(KeptAs);
 
 impl FromStr for Kept {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let why = Why::ALL.into_iter().find(|why| why.word() == text);
+        let why = KeptAs::ALL.into_iter().find(|why| why.word() == text);
         why.map(Self).ok_or_else(|| Invalid::new("must be recent, slow or failed"))
     }
 }

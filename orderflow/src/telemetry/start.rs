@@ -96,11 +96,7 @@ fn traces(to: Spans) -> Seen {
 /// What is logged, to where log records go.
 fn logs(to: Logs, config: &Config) -> Result<Seen> {
     let provider = SdkLoggerProvider::builder().with_log_processor(to).build();
-    let others = |of: &Metadata<'_>| {
-        let target = of.target();
-        let from = |sender: &&str| target.strip_prefix(**sender).is_some_and(|rest| !rest.starts_with(char::is_alphabetic));
-        of.is_event() && !SENDERS.iter().any(|sender| from(&sender))
-    };
+    let others = |of: &Metadata<'_>| of.is_event() && !SENDERS.iter().any(|sender| of.target().starts_with(sender));
     let filter = log::filter(&config.log.filter)?.and(FilterFn::new(others));
     Ok(OpenTelemetryTracingBridge::new(&provider).with_filter(filter).boxed())
 }

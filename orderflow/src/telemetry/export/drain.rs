@@ -55,7 +55,11 @@ pub(super) async fn drain<T: Clone, C: Carrier<T>>(queue: &Queue<T>, carrier: C,
             };
             failures += 1;
             if failures == 1 {
-                tracing::warn!(what = C::WHAT, why, "telemetry could not be sent; it is tried again, and dropped if that fails");
+                tracing::warn!(
+                    what = C::WHAT,
+                    why,
+                    "telemetry could not be sent; it is tried again, and dropped if that fails"
+                );
             }
             if last {
                 counts.failed.inc_by(size);

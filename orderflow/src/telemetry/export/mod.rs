@@ -79,7 +79,8 @@ impl Exporter {
         let (end, ending) = watch::channel(None);
         let done = Arc::<Done>::default();
         let (begun, begins) = mpsc::channel();
-        let sender = Sender { config: config.clone(), resource: otlp::resource(config), sentry, queues: queues.clone() };
+        let sender =
+            Sender { config: config.clone(), resource: otlp::resource(config), sentry, queues: queues.clone() };
         let finished = Arc::clone(&done);
         let run = move || {
             records::SENDS.set(true);

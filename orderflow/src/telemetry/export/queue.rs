@@ -27,8 +27,7 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn of(metrics: &Metrics, kind: &'static str) -> Self {
-        let records =
-            |outcome| metrics.telemetry_records.get_or_create_owned(&[("kind", kind), ("outcome", outcome)]);
+        let records = |outcome| metrics.telemetry_records.get_or_create_owned(&[("kind", kind), ("outcome", outcome)]);
         Self {
             exported: records("exported"),
             dropped: records("dropped"),

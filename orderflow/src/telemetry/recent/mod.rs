@@ -5,17 +5,14 @@ mod trace;
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::trace::SpanData;
 
-pub use rings::{Counts, Found, Why};
+pub use rings::{Counts, Found, KeptAs};
 pub use trace::{Root, Step, Trace};
 
 use super::TraceContext;
@@ -71,7 +68,7 @@ pub struct Search {
     /// What took so long at least.
     pub longer: Option<Duration>,
     /// Traces that are kept for each of these reasons.
-    pub kept: Vec<Why>,
+    pub kept: Vec<KeptAs>,
     /// The most that are given.
     pub limit: usize,
 }
@@ -84,10 +81,6 @@ pub struct Recent(Arc<Kept>);
 struct Kept {
     rings: Mutex<Rings>,
     statements: Mutex<VecDeque<SlowStatement>>,
-    /// How many outlines are taken in a second: as many as are kept, since more would push each other out.
-    a_second: u64,
-    /// A second in the upper half, and how many outlines came in it in the lower one.
-    outlines: AtomicU64,
 }
 
 impl Default for Recent {
@@ -99,12 +92,7 @@ impl Default for Recent {
 impl Recent {
     /// Keeps so many recent traces, as many that took `slow` or longer, and as many that failed.
     pub fn new(kept: usize, slow: Duration) -> Self {
-        Self(Arc::new(Kept {
-            rings: Mutex::new(Rings::new(kept, slow)),
-            statements: Mutex::default(),
-            a_second: kept as u64,
-            outlines: AtomicU64::new(0),
-        }))
+        Self(Arc::new(Kept { rings: Mutex::new(Rings::new(kept, slow)), statements: Mutex::default() }))
     }
 
     /// Keeps a span that has ended. Nothing of it is looked at any more where its trace is not kept for long.
@@ -113,16 +101,11 @@ impl Recent {
         held(&self.0.rings).ended(trace, step, root);
     }
 
-    /// Keeps a request that was not traced. A service that fails fails often, so not more in a second than are kept.
+    /// Keeps a request that was not traced. Whoever tells of them sees to it that there are not too many.
     pub fn outline(&self, outline: Outline) {
-        let second = outline.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() & 0xffff_ffff;
-        let count = |word: u64| if word >> 32 == second { (word & 0xffff_ffff) + 1 } else { 1 };
-        let admit = |word: u64| (count(word) <= self.0.a_second).then(|| second << 32 | count(word));
-        if self.0.outlines.fetch_update(Ordering::Relaxed, Ordering::Relaxed, admit).is_ok() {
-            let trace = outline.context.trace;
-            let (step, root) = trace::outlined(outline);
-            held(&self.0.rings).outlined(trace, step, root);
-        }
+        let trace = outline.context.trace;
+        let (step, root) = trace::outlined(outline);
+        held(&self.0.rings).outlined(trace, step, root);
     }
 
     /// The traces that are looked for, the newest first.
@@ -170,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn outlines_of_a_second_are_as_many_as_are_kept() {
+    fn what_was_not_traced_is_kept_as_an_outline() {
         let recent = Recent::new(10, SLOW);
         for second in [100, 101] {
             for _ in 0..1_000 {
@@ -180,7 +163,10 @@ mod tests {
         let found = recent.traces(&Search { limit: 50, ..Search::default() });
         assert_eq!((found.len(), recent.counts()), (10, Counts { recent: 0, slow: 0, failed: 10 }));
         let second = SystemTime::UNIX_EPOCH + Duration::from_secs(101);
-        assert!(found.iter().all(|found| found.trace.started() == second && !found.trace.sampled), "the newest are kept");
+        assert!(
+            found.iter().all(|found| found.trace.started() == second && !found.trace.sampled),
+            "the newest are kept"
+        );
         assert_eq!(found[0].trace.route(), Some("/api/stats"));
     }
 

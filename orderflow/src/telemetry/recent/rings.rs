@@ -18,9 +18,9 @@ const GATHERED: usize = 256;
 /// How many spans all traces may have together, for each one that a ring holds. Most have fewer than twenty.
 const SPANS_EACH: usize = 60;
 
-/// Why a trace is kept.
+/// KeptAs a trace is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum KeptAs {
     /// It is one of the last.
     Recent,
     /// It is one of the last that were slow.
@@ -29,7 +29,7 @@ pub enum Why {
     Failed,
 }
 
-impl Why {
+impl KeptAs {
     /// All reasons.
     pub const ALL: [Self; 3] = [Self::Recent, Self::Slow, Self::Failed];
 
@@ -59,8 +59,8 @@ pub struct Counts {
 pub struct Found {
     /// Its identifier.
     pub id: TraceId,
-    /// Why it is kept.
-    pub kept: Vec<Why>,
+    /// KeptAs it is kept.
+    pub kept: Vec<KeptAs>,
     /// What is known of it.
     pub trace: Arc<Trace>,
 }
@@ -214,7 +214,7 @@ impl Rings {
         found.sort_unstable_by_key(|(_, entry)| Reverse(entry.trace.started()));
         let found = found.into_iter().take(search.limit).map(|(id, entry)| Found {
             id: *id,
-            kept: Why::ALL.into_iter().filter(|why| entry.kept[*why as usize]).collect(),
+            kept: KeptAs::ALL.into_iter().filter(|why| entry.kept[*why as usize]).collect(),
             trace: Arc::clone(&entry.trace),
         });
         found.collect()
@@ -279,8 +279,8 @@ mod tests {
         }
         assert_eq!(rings.counts(), Counts { recent: 5, slow: 1, failed: 1 });
         let kept = |why| Search { kept: vec![why], ..Search::default() };
-        assert_eq!(names(&rings, &kept(Why::Slow)), ["slow"]);
-        assert_eq!(names(&rings, &kept(Why::Failed)), ["failed"]);
+        assert_eq!(names(&rings, &kept(KeptAs::Slow)), ["slow"]);
+        assert_eq!(names(&rings, &kept(KeptAs::Failed)), ["failed"]);
         assert_eq!(names(&rings, &Search { status: Some(500), ..Search::default() }), ["failed"]);
         assert_eq!(names(&rings, &Search { longer: Some(SLOW), ..Search::default() }), ["slow"]);
         assert_eq!(names(&rings, &Search::default()), ["good", "good", "good", "good", "good", "failed", "slow"]);
@@ -296,7 +296,7 @@ mod tests {
         rings.ended(id(1), step(4), Some(root("job", 12, Duration::ZERO, true)));
         let found = rings.search(&Search { trace: Some(id(1)), limit: 1, ..Search::default() });
         let Found { kept, trace, .. } = &found[0];
-        assert_eq!((kept.as_slice(), trace.spans.len()), ([Why::Recent, Why::Failed].as_slice(), 4));
+        assert_eq!((kept.as_slice(), trace.spans.len()), ([KeptAs::Recent, KeptAs::Failed].as_slice(), 4));
         assert_eq!(names(&rings, &Search::default()), ["request"]);
     }
 
@@ -321,7 +321,7 @@ mod tests {
         for number in 100..1_000 {
             rings.outlined(id(number), step(1), root("outline", 2, Duration::ZERO, true));
         }
-        let failed = names(&rings, &Search { kept: vec![Why::Failed], ..Search::default() });
+        let failed = names(&rings, &Search { kept: vec![KeptAs::Failed], ..Search::default() });
         assert_eq!(failed.iter().filter(|name| *name == "traced").count(), 5, "{failed:?}");
         assert_eq!(failed.len(), 10);
     }
@@ -338,8 +338,11 @@ mod tests {
     fn happens() -> impl Strategy<Value = Happens> {
         prop_oneof![
             any::<u8>().prop_map(Happens::Step),
-            (any::<u8>(), any::<bool>(), any::<bool>())
-                .prop_map(|(trace, slow, failed)| Happens::Root { trace, slow, failed }),
+            (any::<u8>(), any::<bool>(), any::<bool>()).prop_map(|(trace, slow, failed)| Happens::Root {
+                trace,
+                slow,
+                failed
+            }),
             any::<u8>().prop_map(Happens::Outline),
             (any::<u8>(), 0..400_u16).prop_map(|(trace, spans)| Happens::Burst { trace, spans }),
             (0..400_u16).prop_map(Happens::Strangers),

@@ -172,7 +172,7 @@ pub(super) fn outlined(outline: Outline) -> (Step, Root) {
         attributes,
     };
     let (route, status) = (Some(route.to_owned()), Some(status));
-    let request = Some(shortened(&request, TEXT).to_owned());
+    let request = Some(shortened(&request, TEXT).to_owned()).filter(|request| !request.is_empty());
     (step, Root { name, request, route, status, started, took, failed })
 }
 
