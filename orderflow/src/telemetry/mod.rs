@@ -2,6 +2,7 @@
 
 mod context;
 mod recent;
+pub mod span;
 mod start;
 mod work;
 
