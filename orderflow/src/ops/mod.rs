@@ -1,5 +1,6 @@
 //! What operators see of a process, on a listener of their own: probes, numbers, profiles.
 
+pub mod console;
 mod probes;
 mod scrape;
 
@@ -12,5 +13,5 @@ use crate::http::App;
 
 /// The operators' routes on this application.
 pub fn router(app: App) -> Router {
-    routes().split_for_parts().0.route("/metrics", get(scrape::metrics)).with_state(app)
+    routes().split_for_parts().0.route("/metrics", get(scrape::metrics)).merge(console::routes()).with_state(app)
 }

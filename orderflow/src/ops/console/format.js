@@ -15,6 +15,7 @@ export function digits(value) {
 /** A text and its unit. */
 export function duration(seconds) {
     if (seconds === Infinity) return ["> 10", "s"];
+    if (seconds === 0) return ["0", "s"];
     if (seconds < 0.0009995) return [digits(seconds * 1e6), "µs"];
     if (seconds < 0.9995) return [digits(seconds * 1e3), "ms"];
     return [digits(seconds), "s"];

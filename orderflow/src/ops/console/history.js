@@ -121,6 +121,17 @@ export function values(scrape, name, label) {
     return [...new Set(all.filter((value) => value !== undefined))].sort();
 }
 
+/** Why there is no number: the service has not counted any such thing yet, or does not count it. */
+export function unseen(scrape, family, quiet = "none yet") {
+    return scrape.families.has(family) ? quiet : "no data";
+}
+
+/** Which part of what was looked for was in a cache. */
+export function cached(view) {
+    const [hits, misses] = [view.count("cache_hits_total"), view.count("cache_misses_total")];
+    return hits === null || misses === null || !(hits + misses) ? null : hits / (hits + misses);
+}
+
 /** The slowest observation of which a trace is named, among the series that match. */
 export function exemplar(scrape, name, where = {}, since = 0) {
     let slowest = null;

@@ -1,8 +1,9 @@
 // What is inside: dependencies, pools, caches, queues, the runtime, statements.
 
-import { $, facts, h, say, table, traceLink } from "./dom.js";
+import { $, h, say, traceLink } from "./dom.js";
+import { facts, table } from "./facts.js";
 import { bytes, clock, count, digits, duration, few, maybe, percent, rate, span } from "./format.js";
-import { gauge, values } from "./history.js";
+import { cached, gauge, unseen, values } from "./history.js";
 
 const RECENT = 60;
 
@@ -27,19 +28,17 @@ export function dependencies() {
     };
 }
 
-/** The part of looks into a cache that found something, by level; `misses` are looks that no level could answer. */
 function cacheRows(view, last) {
-    const [memory, redis] = ["memory", "redis"].map((level) => view.count("cache_hits_total", { level }));
-    const misses = view.count("cache_misses_total");
-    const looks = memory === null || misses === null ? null : memory + redis + misses;
-    const [entries, size] = [gauge(last, "cache_entries"), gauge(last, "cache_bytes")];
+    const part = cached(view);
+    const quiet = { unknown: unseen(last, "cache_hits") };
     return [
-        ["Hit ratio", looks ? percent((memory + redis) / looks) : null, { unknown: looks === 0 ? "nobody asked" : "no data", part: looks ? (memory + redis) / looks : null }],
-        ["Hits in memory", maybe(view.rate("cache_hits_total", { level: "memory" }), rate)],
-        ["Hits in Redis", maybe(view.rate("cache_hits_total", { level: "redis" }), rate)],
-        ["Misses", maybe(view.rate("cache_misses_total"), rate)],
-        ["Entries", maybe(entries, count)],
-        ["Memory", maybe(size, bytes)],
+        ["Hit ratio", maybe(part, percent), { unknown: unseen(last, "cache_misses", "nobody asked"), part }],
+        ["Hits in memory", maybe(view.rate("cache_hits_total", { level: "memory" }), rate), quiet],
+        ["Hits in Redis", maybe(view.rate("cache_hits_total", { level: "redis" }), rate), quiet],
+        ["Misses", maybe(view.rate("cache_misses_total"), rate), quiet],
+        ["Entries", maybe(gauge(last, "cache_entries"), count)],
+        ["Memory", maybe(gauge(last, "cache_bytes"), bytes)],
+        ["Operations on Redis", maybe(view.rate("redis_operations_total"), rate), { unknown: unseen(last, "redis_operations") }],
     ];
 }
 
@@ -53,19 +52,20 @@ function poolRows(view, last) {
         rows.push([pool, [`${told.join(", ")} of ${digits(most)}`, ""], { part: busy === null ? null : busy / most }]);
     }
     const wait = (q) => maybe(view.quantile(q, "db_pool_wait_seconds"), duration);
-    const quiet = { unknown: "none yet" };
+    const gaveUp = view.count("db_pool_timeouts_total");
+    const waited = { unknown: unseen(last, "db_pool_wait_seconds", "nobody waited") };
     return [
         ...rows,
-        ["Wait, p50", wait(0.5), { unknown: "nobody waited" }],
-        ["Wait, p99", wait(0.99), { unknown: "nobody waited" }],
-        ["Gave up waiting", maybe(view.count("db_pool_timeouts_total"), count), { ...quiet, level: view.count("db_pool_timeouts_total") ? "bad" : "" }],
-        ["Reads by replicas", maybe(view.rate("replica_reads_total", { source: "replica" }), rate), quiet],
-        ["Reads sent back to the primary", maybe(view.count("replica_fallbacks_total"), count), quiet],
+        ["Wait, p50", wait(0.5), waited],
+        ["Wait, p99", wait(0.99), waited],
+        ["Gave up waiting", maybe(gaveUp, count), { unknown: unseen(last, "db_pool_timeouts"), level: gaveUp ? "bad" : "" }],
+        ["Reads by replicas", maybe(view.rate("replica_reads_total", { source: "replica" }), rate), { unknown: unseen(last, "replica_reads") }],
+        ["Reads sent back to the primary", maybe(view.count("replica_fallbacks_total"), count), { unknown: unseen(last, "replica_fallbacks") }],
     ];
 }
 
 function queueRows(view, last) {
-    const quiet = { unknown: "none yet" };
+    const quiet = (family) => ({ unknown: unseen(last, family) });
     const dead = gauge(last, "jobs_dead");
     const outcomes = values(last, "jobs_processed_total", "outcome");
     const leads = gauge(last, "scheduler_leader");
@@ -74,44 +74,50 @@ function queueRows(view, last) {
         ["Dead letters", maybe(dead, count), { level: dead ? "bad" : "" }],
         ["From the outbox", maybe(view.rate("outbox_relayed_total"), rate)],
         ...outcomes.map((outcome) => [outcome[0].toUpperCase() + outcome.slice(1), maybe(view.rate("jobs_processed_total", { outcome }), rate)]),
-        ["Sending, p99", maybe(view.quantile(0.99, "jobs_duration_seconds"), duration), { unknown: "nothing sent" }],
-        ["Given to the broker", maybe(view.rate("broker_published_total"), rate), quiet],
+        ["Sending, p99", maybe(view.quantile(0.99, "jobs_duration_seconds"), duration), { unknown: unseen(last, "jobs_duration_seconds", "none sent") }],
+        ["Given to the broker", maybe(view.rate("broker_published_total"), rate), quiet("broker_published")],
         ["Scheduler", leads === null ? null : [leads ? "works here" : "works elsewhere or nowhere", ""]],
-        ["Retries", maybe(view.count("retries_total"), count), quiet],
-        ["Refused by a breaker", maybe(view.count("circuit_refusals_total"), count), quiet],
+        ["Retries", maybe(view.count("retries_total"), count), quiet("retries")],
+        ["Refused by a breaker", maybe(view.count("circuit_refusals_total"), count), quiet("circuit_refusals")],
     ];
 }
 
-function runtimeRows(view, last, scraped) {
+function runtimeRows(view, last) {
     const workers = gauge(last, "tokio_workers");
-    const [busy, cpu] = [view.rate("tokio_busy_seconds_total"), view.rate("process_cpu_seconds_total")];
-    const [open, most] = [gauge(last, "process_open_fds"), gauge(last, "process_max_fds")];
-    const began = gauge(last, "process_start_time_seconds");
-    const warned = view.count("log_lines_total", { level: (level) => /^(warn|error)$/i.test(level) });
+    const busy = view.rate("tokio_busy_seconds_total");
+    const part = busy === null || !workers ? null : busy / workers;
+    const late = (q) => maybe(view.quantile(q, "tokio_scheduling_delay_seconds"), duration);
     const lost = view.count("telemetry_records_total", { outcome: (outcome) => outcome !== "exported" });
     return [
-        ["Workers busy", busy === null || !workers ? null : percent(busy / workers), { part: busy === null || !workers ? null : busy / workers }],
+        ["Workers busy", maybe(part, percent), { part }],
         ["Workers", maybe(workers, count)],
         ["Tasks", maybe(gauge(last, "tokio_alive_tasks"), count)],
         ["Tasks that wait for a worker", maybe(gauge(last, "tokio_global_queue_depth"), count)],
-        ["Processor time", maybe(cpu, percent)],
-        ["Resident memory", maybe(gauge(last, "process_resident_memory_bytes"), bytes)],
-        ["Allocated", maybe(gauge(last, "allocator_allocated_bytes"), bytes)],
-        ["Files and sockets", open === null ? null : [count(open)[0], most ? `of ${count(most)[0]}` : ""], { part: most ? open / most : null }],
-        ["Threads", maybe(gauge(last, "process_threads"), count)],
-        ["Running for", began === null ? null : [span(last.wall / 1000 - began), ""]],
-        ["Warnings and errors logged", maybe(warned, count), { unknown: "none yet", level: warned ? "warn" : "" }],
-        ["Traces begun", maybe(view.rate("traces_begun_total"), rate), { unknown: "none yet" }],
-        ["Lost on the way to a collector", maybe(lost, count), { unknown: "none yet", level: lost ? "warn" : "" }],
-        ["This page's last scrape", [`${duration(scraped.seconds).join(" ")}, ${bytes(scraped.bytes).join(" ")}`, ""]],
+        ["Scheduling delay, p50", late(0.5)],
+        ["Scheduling delay, p99", late(0.99)],
+        ["Traces begun", maybe(view.rate("traces_begun_total"), rate), { unknown: unseen(last, "traces_begun") }],
+        ["Lost on the way to a collector", maybe(lost, count), { unknown: unseen(last, "telemetry_records"), level: lost ? "warn" : "" }],
     ];
 }
 
-/** The label of a family of statements that has their names, whatever it is called. */
-const naming = (labels) => Object.keys(labels).find((name) => name !== "outcome" && name !== "le");
+function processRows(view, last) {
+    const [open, most] = [gauge(last, "process_open_fds"), gauge(last, "process_max_fds")];
+    const began = gauge(last, "process_start_time_seconds");
+    const warned = view.count("log_lines_total", { level: (level) => /warn|error/i.test(level) });
+    return [
+        ["Processor time, of one", maybe(view.rate("process_cpu_seconds_total"), percent)],
+        ["Resident memory", maybe(gauge(last, "process_resident_memory_bytes"), bytes)],
+        ["Allocated", maybe(gauge(last, "allocator_allocated_bytes"), bytes)],
+        ["Files and sockets", open === null ? null : [count(open)[0], most ? `of ${count(most)[0]}` : ""], { part: open !== null && most ? open / most : null }],
+        ["Threads", maybe(gauge(last, "process_threads"), count)],
+        ["Running for", began === null ? null : [span(last.wall / 1000 - began), ""]],
+        ["Warnings and errors logged", maybe(warned, count), { unknown: unseen(last, "log_lines"), level: warned ? "warn" : "" }],
+        ["What this page reads each time", bytes(last.bytes)],
+    ];
+}
 
 export function inside() {
-    const [pools, caches, queues, runtime] = ["pools", "caches", "queues", "runtime"].map((id) => facts($(id)));
+    const [pools, caches, queues, runtime, process] = ["pools", "caches", "queues", "runtime", "process"].map((id) => facts($(id)));
     const statements = table($("statements"), "Statements by name, in the last minute", [
         { key: "key", label: "Statement" },
         { key: "rate", label: "Rate", format: rate },
@@ -119,18 +125,18 @@ export function inside() {
         { key: "p99", label: "p99", format: duration },
         { key: "failed", label: "Failed", format: few },
     ], ["rate", true], "No statements were counted yet.");
-    return (history, scraped) => {
+    return (history) => {
         const [view, { last }] = [history.over(RECENT), history];
         pools(poolRows(view, last));
         caches(cacheRows(view, last));
         queues(queueRows(view, last));
-        runtime(runtimeRows(view, last, scraped));
-        const label = naming(last.samples.get("db_queries_total")?.[0].series.labels ?? {});
-        statements(values(last, "db_queries_total", label).map((key) => ({
-            key, rate: view.rate("db_queries_total", { [label]: key }),
-            p50: view.quantile(0.5, "db_query_duration_seconds", { [label]: key }),
-            p99: view.quantile(0.99, "db_query_duration_seconds", { [label]: key }),
-            failed: view.count("db_queries_total", { [label]: key, outcome: (outcome) => outcome !== "ok" }),
+        runtime(runtimeRows(view, last));
+        process(processRows(view, last));
+        statements(values(last, "db_queries_total", "statement").map((statement) => ({
+            key: statement, rate: view.rate("db_queries_total", { statement }),
+            p50: view.quantile(0.5, "db_query_duration_seconds", { statement }),
+            p99: view.quantile(0.99, "db_query_duration_seconds", { statement }),
+            failed: view.count("db_queries_total", { statement, outcome: (outcome) => outcome !== "ok" }),
         })));
     };
 }

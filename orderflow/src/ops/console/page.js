@@ -7,7 +7,7 @@ import { dependencies, inside, slowStatements } from "./inside.js";
 import { profile } from "./profile.js";
 import { routes } from "./routes.js";
 import { signals } from "./signals.js";
-import { health, json, scrape } from "./source.js";
+import { Unanswered, health, json, scrape } from "./source.js";
 import { tabs } from "./tabs.js";
 import { traces } from "./traces.js";
 import { vitals } from "./vitals.js";
@@ -27,7 +27,7 @@ async function settle() {
     say($("service"), `${limits.service} · ${limits.environment}`);
     const slow = slowStatements(limits.slow_statement_ms / 1000);
     profile(limits);
-    panels = { draw: [signals(limits), routes(), inside()], dependencies: dependencies(), slow };
+    panels = { signals: signals(limits), routes: routes(), inside: inside(), dependencies: dependencies(), slow };
     $("uncounted").hidden = limits.metrics;
     $("untraced").hidden = limits.traces;
 }
@@ -74,7 +74,10 @@ async function look() {
     const now = await scrape();
     const made = history.add(now);
     if (made?.restarted) say($("notice"), "The service has started anew.");
-    for (const draw of panels.draw) draw(history, made ?? (draw === panels.draw[0] ? null : made), now);
+    panels.signals(history, made);
+    // A table that nobody sees costs its reckoning for nothing.
+    if (state.tab === "overview") panels.routes(history);
+    if (state.tab === "inside") panels.inside(history);
     traceList.choices(now);
     if (turn % 2 === 0) report(await health());
     if (state.tab === "traces" && turn % 2 === 1) await traceList.follow();
@@ -86,6 +89,7 @@ async function statements() {
     try {
         panels.slow((await json("debug/statements")).slow);
     } catch (error) {
+        if (!(error instanceof Unanswered)) throw error;
         say($("no-slow-statements"), `They cannot be shown: ${error.message}.`);
     }
 }
@@ -102,9 +106,15 @@ async function turn() {
         await look();
         answered();
     } catch (error) {
+        if (!(error instanceof Unanswered)) throw error;
         told(error.message);
+    } finally {
+        looking = false;
+        again(began);
     }
-    looking = false;
+}
+
+function again(began) {
     const pause = Math.min(EVERY * 2 ** Math.max(state.failed - 1, 0), SLOWEST);
     // A slow answer is not followed at once by the next question.
     timer = setTimeout(turn, Math.max(pause - (performance.now() - began), pause / 2));
@@ -125,6 +135,11 @@ tabs((name, trace) => {
         traceList.go(trace);
         if (!trace) traceList.look();
     }
-    if (name === "inside" && panels) statements();
+    if (!panels || !history.last) return;
+    if (name === "overview") panels.routes(history);
+    if (name === "inside") {
+        panels.inside(history);
+        statements();
+    }
 });
 turn();

@@ -1,6 +1,7 @@
 // Requests by route, in the last minute.
 
-import { $, table, traceLink } from "./dom.js";
+import { $, traceLink } from "./dom.js";
+import { table } from "./facts.js";
 import { duration, few, percent, rate } from "./format.js";
 import { exemplar, values } from "./history.js";
 

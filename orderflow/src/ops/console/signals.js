@@ -1,9 +1,10 @@
 // The four golden signals: latency, traffic, errors, saturation.
 
 import { chart } from "./chart.js";
-import { $, facts, show, say, traceLink } from "./dom.js";
+import { $, say, show, traceLink } from "./dom.js";
+import { facts } from "./facts.js";
 import { count, duration, few, maybe, percent, rate } from "./format.js";
-import { exemplar, gauge, values } from "./history.js";
+import { cached, exemplar, gauge, unseen, values } from "./history.js";
 
 /** How many seconds the large numbers are about. */
 const RECENT = 10;
@@ -24,7 +25,7 @@ export function limited(scrape, limits) {
     ];
     for (const pool of values(scrape, "db_pool_max", "pool")) {
         const busy = gauge(scrape, "db_pool_connections", { pool, state: (state) => state !== "idle" });
-        uses.push([`Busy connections, ${pool}`, busy, gauge(scrape, "db_pool_max", { pool })]);
+        uses.push([`Database connections, ${pool}`, busy, gauge(scrape, "db_pool_max", { pool })]);
     }
     return uses.map(([name, used, most]) => ({ name, used, most: most ?? null, part: used === null || !most ? null : used / most }));
 }
@@ -49,7 +50,13 @@ export function signals(limits) {
         show(latency.value, maybe(quantiles[0], duration), asked === 0 ? "no requests" : "no data");
         say(latency.about, known ? `p99 of ${count(view.count(`${DURATION}_count`))[0]} requests` : "p99");
         latency.place.dataset.level = level(quantiles[0], limit, limit * 2.5);
-        latency.facts([["p50", maybe(quantiles[2], duration)], ["p95", maybe(quantiles[1], duration)]]);
+        const [statement, redis] = ["db_query", "redis_operation"].map((name) => view.quantile(0.99, `${name}_duration_seconds`));
+        latency.facts([
+            ["p95", maybe(quantiles[1], duration)],
+            ["p50", maybe(quantiles[2], duration)],
+            ["Statements, p99", maybe(statement, duration)],
+            ["Redis, p99", maybe(redis, duration), { unknown: unseen(last, "redis_operation_duration_seconds", "not asked") }],
+        ]);
         const example = exemplar(last, DURATION, {}, last.wall / 1000 - 300);
         if (slow.dataset.trace !== (example?.trace ?? "none")) {
             slow.dataset.trace = example?.trace ?? "none";
@@ -58,11 +65,12 @@ export function signals(limits) {
 
         const arriving = view.rate("http_requests_total");
         show(traffic.value, maybe(arriving, rate));
-        const statements = view.rate("db_queries_total");
-        const streams = gauge(last, "event_streams");
+        const kept = cached(view);
         traffic.facts([
-            ["Statements", maybe(statements, rate)],
-            ["Event streams", maybe(streams, count)],
+            ["Answered from a cache", maybe(kept, percent), { unknown: unseen(last, "cache_misses", "nobody asked") }],
+            ["Statements", maybe(view.rate("db_queries_total"), rate)],
+            ["Notifications sent", maybe(view.rate("jobs_processed_total", { outcome: "sent" }), rate), { unknown: unseen(last, "jobs_processed") }],
+            ["Event streams", maybe(gauge(last, "event_streams"), count)],
         ]);
 
         const failed = view.count("http_requests_total", status("5"));
@@ -70,17 +78,19 @@ export function signals(limits) {
         show(errors.value, maybe(part, percent), asked === 0 ? "no requests" : "no data");
         say(errors.about, failed ? `${count(failed)[0]} of ${count(asked)[0]} answered 5xx` : "answered 5xx");
         errors.place.dataset.level = level(part, 0.001, 0.01);
-        const theirs = view.rate("http_requests_total", status("4"));
-        const refused = view.rate("bulkhead_refusals_total");
+        const logged = view.count("log_lines_total", { level: (level) => /error/i.test(level) });
         errors.facts([
-            ["4xx answers", maybe(theirs, rate)],
-            ["Refused, at a limit", maybe(refused, rate), { unknown: "none yet" }],
+            ["4xx answers", maybe(view.rate("http_requests_total", status("4")), rate)],
+            ["Clients that left", maybe(view.rate("http_requests_total", { status: "gone" }), rate)],
+            ["Refused, at a limit", maybe(view.rate("bulkhead_refusals_total"), rate), { unknown: unseen(last, "bulkhead_refusals") }],
+            ["Statements that failed", maybe(view.rate("db_queries_total", { outcome: (outcome) => outcome !== "ok" }), rate)],
+            ["Errors logged", maybe(logged, count), { unknown: unseen(last, "log_lines") }],
         ]);
 
         const uses = limited(last, limits);
         const fullest = uses.filter((use) => use.part !== null).sort((a, b) => b.part - a.part)[0] ?? null;
         show(saturation.value, fullest && percent(fullest.part));
-        say(saturation.about, fullest ? `${fullest.name}, the fullest` : "the fullest of what has a limit");
+        say(saturation.about, fullest ? `of ${fullest.name[0].toLowerCase()}${fullest.name.slice(1)}` : "the fullest of what has a limit");
         saturation.place.dataset.level = level(fullest?.part ?? null, 0.75, 0.95);
         const waited = view.quantile(0.99, "db_pool_wait_seconds");
         const late = view.quantile(0.99, "tokio_scheduling_delay_seconds");
@@ -89,7 +99,7 @@ export function signals(limits) {
             ...uses.map(({ name, used, most, part }) => [
                 name, used === null ? null : [count(used)[0], most ? `of ${count(most)[0]}` : ""], { part, level: level(part, 0.75, 0.95) },
             ]),
-            ["Wait for a connection, p99", maybe(waited, duration), { unknown: "nobody waited", level: level(waited, 0.05, 0.5) }],
+            ["Wait for a connection, p99", maybe(waited, duration), { unknown: unseen(last, "db_pool_wait_seconds", "nobody waited"), level: level(waited, 0.05, 0.5) }],
             ["Scheduling delay, p99", maybe(late, duration), { level: level(late, 0.05, 0.5) }],
             ...(queue === null ? [] : [["Waiting to be accepted", few(queue), { level: level(queue, 10, 100) }]]),
         ]);

@@ -1,50 +1,54 @@
-// Asks the service, with a limit of time. Whatever goes wrong is an Error whose message is for people.
+// Asks the service, with a limit of time.
 
 import { parse } from "./openmetrics.js";
 
 const PATIENCE = 5_000;
 
+/** There is no answer, or none that helps. The message is for people. */
+export class Unanswered extends Error {}
+
 /** What a refusal says: the problem document's words, or the status. */
 export async function refusal(answer) {
     const document = await answer.json().catch(() => null);
     const said = document?.title && [document.title, document.detail].filter(Boolean).join(". ");
-    return Object.assign(new Error(said || `it answers with status ${answer.status}`), { status: answer.status });
+    return Object.assign(new Unanswered(said || `it answers with status ${answer.status}`), { status: answer.status });
 }
 
-async function ask(path, accepts = (answer) => answer.ok) {
+async function ask(path, kind, accepts) {
     let answer;
     try {
         answer = await fetch(path, { signal: AbortSignal.timeout(PATIENCE), cache: "no-store" });
     } catch (error) {
-        throw new Error(error.name === "TimeoutError" ? `it took longer than ${PATIENCE / 1000} s` : "it cannot be reached");
+        throw new Unanswered(error.name === "TimeoutError" ? `it took longer than ${PATIENCE / 1000} s` : "it cannot be reached");
     }
     if (!accepts(answer)) throw await refusal(answer);
-    return answer;
-}
-
-async function body(answer, kind) {
     try {
         return await answer[kind]();
     } catch {
-        throw new Error("its answer ended early");
+        throw new Unanswered("its answer ended early, or is not what was asked for");
     }
+}
+
+let before = Promise.resolve();
+
+/** Asks when the question before was answered or given up: a service in trouble has one of this page at a time. */
+function inTurn(path, kind, accepts = ({ ok }) => ok) {
+    const mine = before.then(() => ask(path, kind, accepts));
+    before = mine.catch(() => {});
+    return mine;
 }
 
 /** The numbers of this moment. `at` is on the page's own clock, which nobody sets back; `wall` is the time of day. */
 export async function scrape() {
-    const began = performance.now();
-    const text = await body(await ask("metrics"), "text");
-    const at = performance.now();
-    return { ...parse(text), at, wall: Date.now(), seconds: (at - began) / 1000, bytes: text.length };
+    const text = await inTurn("metrics", "text");
+    return { ...parse(text), at: performance.now(), wall: Date.now(), bytes: text.length };
 }
 
 /** The report of the probe, which is a report also where the service is not ready. */
 export async function health() {
-    const report = await body(await ask("healthz", ({ status }) => status === 200 || status === 503), "json");
-    if (typeof report.ready !== "boolean") throw new Error("it does not tell how it is");
+    const report = await inTurn("healthz", "json", ({ status }) => status === 200 || status === 503);
+    if (typeof report.ready !== "boolean") throw new Unanswered("it does not tell how it is");
     return report;
 }
 
-export async function json(path) {
-    return body(await ask(path), "json");
-}
+export const json = (path) => inTurn(path, "json");

@@ -3,12 +3,11 @@
 import { $, h, say } from "./dom.js";
 import { clock, duration } from "./format.js";
 import { values } from "./history.js";
-import { json } from "./source.js";
+import { Unanswered, json } from "./source.js";
 import { waterfall } from "./waterfall.js";
 
 const LIMIT = 50;
 const length = (trace) => duration(trace.duration_ms / 1000).join(" ");
-const failed = ({ status, spans }) => status >= 500 || spans.some(({ error }) => error);
 
 /** Offers what there is to choose from, and keeps what is chosen. */
 function offer(select, fixed, found) {
@@ -31,8 +30,8 @@ export function traces() {
         const print = `${trace.spans.length} ${trace.duration_ms}`;
         if (known?.print === print) return known.element;
         const marks = [
-            trace.status !== null && h(failed(trace) ? "b.bad" : "b", {}, String(trace.status)),
-            trace.status === null && failed(trace) && h("b.bad", {}, "failed"),
+            trace.status !== null && h(trace.status >= 500 ? "b.bad" : "b", {}, String(trace.status)),
+            trace.spans.some(({ error }) => error) && h("b.bad", {}, "error"),
             trace.kept.includes("slow") && h("b.warn", {}, "slow"),
         ].filter(Boolean);
         const spans = trace.sampled ? `${trace.spans.length} ${trace.spans.length === 1 ? "span" : "spans"}` : "outline";
@@ -69,6 +68,7 @@ export function traces() {
             const { traces } = await json(`debug/traces?${query}`);
             if (turn === asked) draw(traces);
         } catch (error) {
+            if (!(error instanceof Unanswered)) throw error;
             if (turn === asked) say($("found"), `Traces cannot be shown: ${error.message}.`);
         }
     }
@@ -103,13 +103,18 @@ export function traces() {
             if (trace) show(trace);
             else $("trace-note").textContent = "It is not kept: it was not traced, is too old, or another process has it.";
         } catch (error) {
+            if (!(error instanceof Unanswered)) throw error;
             if (open === id) $("trace-note").textContent = `It cannot be shown: ${error.message}.`;
         }
         if (open === id) $("trace-name").focus();
     }
 
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("input", ({ target }) => target.name !== "follow" && look());
+    let typing = null;
+    form.addEventListener("input", ({ target }) => {
+        clearTimeout(typing);
+        if (target.name !== "follow") typing = setTimeout(look, 250);
+    });
     $("close").addEventListener("click", () => {
         const link = lines.get(open)?.element.firstChild;
         location.hash = "traces";

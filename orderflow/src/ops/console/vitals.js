@@ -1,6 +1,7 @@
 // How this page itself does for whoever looks at it, shown at its foot and told to the service when the page is left.
 
-import { facts, $ } from "./dom.js";
+import { $ } from "./dom.js";
+import { facts } from "./facts.js";
 import { duration, maybe } from "./format.js";
 
 const MEANING = {
