@@ -1,6 +1,7 @@
 //! What operators see of a process, on a listener of their own: probes, numbers, profiles.
 
 mod classic;
+pub mod console;
 mod guard;
 mod probes;
 mod process;
@@ -27,6 +28,7 @@ pub fn router(app: App) -> Router {
         .split_for_parts()
         .0
         .route("/metrics", get(move |headers: HeaderMap| scrape.clone().answer(headers)))
+        .merge(console::routes())
         .merge(telemetry::routes())
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .fallback(async || Problem::new(Kind::NotFound).detail("The operators' listener has no such route."))
