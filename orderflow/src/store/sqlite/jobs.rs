@@ -16,16 +16,17 @@ use super::{
 };
 use crate::{
     domain::{CustomerId, Timestamp},
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, OFFERED, Settled, fencing},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, Due, JobStore, NotificationId, OFFERED, Settled, fencing},
     store::{
         Result, StoreError,
-        decode::{kind, payload, valid},
+        decode::{kind, payload, trace, valid},
     },
+    telemetry::TraceContext,
 };
 
-const UNPUBLISHED: &str = "SELECT id FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1";
-const MAKE: &str = "INSERT INTO notifications (customer_id, occasion, kind, payload, due_at, created_at) \
-                    SELECT payload ->> 'customer_id', 'order:' || (payload ->> 'order_id'), 'order', payload, $2, $2 \
+const UNPUBLISHED: &str = "SELECT id, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1";
+const MAKE: &str = "INSERT INTO notifications (customer_id, occasion, kind, payload, trace, due_at, created_at) \
+                    SELECT payload ->> 'customer_id', 'order:' || (payload ->> 'order_id'), 'order', payload, trace, $2, $2 \
                     FROM outbox WHERE id IN (SELECT value FROM json_each($1)) AND kind = 'order.placed' ORDER BY id \
                     ON CONFLICT (customer_id, occasion) DO NOTHING";
 const MARK: &str = "UPDATE outbox SET published_at = $2 WHERE id IN (SELECT value FROM json_each($1))";
@@ -33,7 +34,7 @@ const MARK: &str = "UPDATE outbox SET published_at = $2 WHERE id IN (SELECT valu
 const DUE: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 ORDER BY due_at, id LIMIT $1";
 const DUE_ONE: &str = "SELECT id FROM notifications WHERE id = $1 AND state = 'queued' AND due_at <= $2";
 const CLAIMED: &str = "SELECT n.id, n.customer_id, n.occasion, n.kind, n.payload, n.attempts + 1, \
-                              n.claim IS NOT NULL, c.name, c.email \
+                              n.claim IS NOT NULL, c.name, c.email, n.trace \
                        FROM notifications n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS NULL \
                        WHERE n.id IN (SELECT value FROM json_each($1)) ORDER BY n.due_at, n.id";
 const TAKE: &str = "UPDATE notifications SET claim = $2, attempts = attempts + 1, published_at = NULL, due_at = $3 \
@@ -55,7 +56,7 @@ const BURY: &str = "INSERT INTO dead_letters (notification_id, error, attempts, 
                     FROM json_each($1) AS said JOIN notifications n ON n.id = said.value ->> 0 \
                     WHERE n.state = 'dead' AND n.id IN (SELECT value FROM json_each($2))";
 
-const TO_PUBLISH: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 \
+const TO_PUBLISH: &str = "SELECT id, trace FROM notifications WHERE state = 'queued' AND due_at <= $2 \
                             AND (published_at IS NULL OR published_at < $3) ORDER BY due_at, id LIMIT $1";
 const PUBLISHED: &str = "UPDATE notifications SET published_at = $3 \
                          WHERE id IN (SELECT value FROM json_each($1)) AND state = 'queued' AND due_at <= $2";
@@ -107,17 +108,17 @@ fn numbers(ids: &[NotificationId]) -> String {
 struct Relay(u32);
 
 impl Write for Relay {
-    type Answer = u32;
+    type Answer = Vec<Option<TraceContext>>;
 
-    async fn make(&self, lease: &mut Lease) -> Result<u32> {
-        let found = ids(&fetch(lease, query(UNPUBLISHED).bind(i64::from(self.0))).await?)?;
-        if found.is_empty() {
-            return Ok(0);
+    async fn make(&self, lease: &mut Lease) -> Result<Self::Answer> {
+        let rows = fetch(lease, query(UNPUBLISHED).bind(i64::from(self.0))).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
-        let (batch, now) = (list(found.iter().copied()), Timestamp::now().micros());
+        let (batch, now) = (list(ids(&rows)?.into_iter()), Timestamp::now().micros());
         execute(lease, query(MAKE).bind(batch.as_str()).bind(now)).await?;
         execute(lease, query(MARK).bind(batch.as_str()).bind(now)).await?;
-        valid(found.len(), "count")
+        rows.iter().map(|row| Ok(trace(row.try_get(1)?))).collect()
     }
 }
 
@@ -165,6 +166,7 @@ fn claimed(row: &SqliteRow, claim: i64) -> Result<Claimed> {
         payload: payload(row.try_get(4)?)?,
         attempt: valid(row.try_get::<i64, _>(5)?, "number of attempts")?,
         maybe_sent: row.try_get(6)?,
+        trace: trace(row.try_get(9)?),
     })
 }
 
@@ -198,13 +200,15 @@ struct Give {
 }
 
 impl Write for Give {
-    type Answer = Vec<NotificationId>;
+    type Answer = Vec<Due>;
 
-    async fn make(&self, lease: &mut Lease) -> Result<Vec<NotificationId>> {
+    async fn make(&self, lease: &mut Lease) -> Result<Vec<Due>> {
         let found = fetch(lease, to_publish(self.most, self.republish)).await?;
-        let found: Vec<_> = ids(&found)?.into_iter().map(NotificationId).collect();
+        let due = |row: &SqliteRow| Ok(Due { id: NotificationId(row.try_get(0)?), trace: trace(row.try_get(1)?) });
+        let found: Vec<_> = found.iter().map(due).collect::<Result<_>>()?;
+        let which = found.iter().map(|due| due.id).collect();
         // As if they had been published so long ago that the mark will soon be too old.
-        Mark { which: found.clone(), at: Some(ago(self.republish.saturating_sub(OFFERED))) }.make(lease).await?;
+        Mark { which, at: Some(ago(self.republish.saturating_sub(OFFERED))) }.make(lease).await?;
         Ok(found)
     }
 }
@@ -262,7 +266,7 @@ impl Write for Forget {
 
 #[async_trait]
 impl JobStore for SqliteStore {
-    async fn relay(&self, most: u32) -> Result<u32> {
+    async fn relay(&self, most: u32) -> Result<Vec<Option<TraceContext>>> {
         self.write(Relay(most)).await
     }
 
@@ -283,7 +287,7 @@ impl JobStore for SqliteStore {
         self.write(Settle(settled.to_vec())).await
     }
 
-    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<Due>> {
         // The writer is not kept from its work as long as there is nothing.
         let look = fetch(&mut self.readers.acquire().await?, to_publish(1, republish)).await?;
         if look.is_empty() { Ok(Vec::new()) } else { self.write(Give { most, republish }).await }
