@@ -11,6 +11,8 @@ mod position;
 mod problem;
 mod products;
 mod representation;
+pub mod route;
+mod seen;
 mod stats;
 pub mod stream;
 

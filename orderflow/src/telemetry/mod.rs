@@ -2,12 +2,14 @@
 
 mod context;
 mod recent;
+mod sampler;
 pub mod span;
 mod start;
 mod work;
 
 pub use context::TraceContext;
 pub use recent::{Outline, Recent, SlowStatement};
+pub use sampler::{PerSecond, Sampler, Why};
 pub use start::Telemetry;
 pub use work::{TraceLabel, Work, exemplar, sampled, spawn, spawn_blocking};
 

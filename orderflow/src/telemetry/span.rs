@@ -35,9 +35,8 @@ impl IdGenerator for Ids {
 /// Begins a span of the target [`TARGET`] as `context`, a child of `parent` in the same trace and another process
 /// or task, if there is one. It must not have been entered yet.
 pub fn begin(span: Span, context: TraceContext, parent: Option<TraceContext>) -> Span {
-    let above = parent.map_or_else(Context::new, |parent| {
-        Context::new().with_remote_span_context(SpanContext::from(parent))
-    });
+    let above =
+        parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(SpanContext::from(parent)));
     // Without the layer there is no span to begin.
     if span.set_parent(above).is_ok() {
         CHOSEN.set(Some(context));
