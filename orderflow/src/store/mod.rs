@@ -26,6 +26,14 @@ use crate::domain::{
     OrderStatus, Product, ProductId, Receipt, Stats, Window,
 };
 
+/// What the pool of connections to a server is called.
+const PRIMARY: &str = "primary";
+/// What the pools of connections to replicas are called.
+const REPLICA: &str = "replica";
+/// What the pools of a file are called.
+const READERS: &str = "readers";
+const WRITER: &str = "writer";
+
 /// What a store answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -126,6 +134,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// How busy the connections are that reads use.
     fn pool(&self) -> PoolUse;
+
+    /// How busy each pool of connections is, by its name. Each name is there once: the pools of all replicas are one.
+    fn pools(&self) -> Vec<(&'static str, PoolUse)> {
+        vec![(PRIMARY, self.pool())]
+    }
 
     /// The same store for reads that must see everything before this position. `None` where there is only one copy, which has
     /// it all; that is so either for every position or for none.

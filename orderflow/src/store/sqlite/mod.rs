@@ -24,7 +24,7 @@ pub use read::STATEMENTS;
 pub use schedule::SCHEDULE;
 pub(super) use schedule::Schedule;
 
-use super::{Placed, PoolUse, Result, Rows, Store, pool};
+use super::{Placed, PoolUse, READERS, Result, Rows, Store, WRITER, pool};
 use crate::{
     domain::{
         Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,
@@ -93,6 +93,10 @@ impl Store for SqliteStore {
 
     fn pool(&self) -> PoolUse {
         self.readers.usage()
+    }
+
+    fn pools(&self) -> Vec<(&'static str, PoolUse)> {
+        vec![(READERS, self.readers.usage()), (WRITER, self.writer.usage())]
     }
 
     async fn close(&self) {
