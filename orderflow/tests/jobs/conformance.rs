@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use orderflow::jobs::{Backlog, Claim, Kind, NotificationId, Outcome, Settled};
+use orderflow::{
+    jobs::{Backlog, Claim, Kind, NotificationId, Outcome, Settled},
+    telemetry::{TraceContext, Work},
+};
 
 use crate::{
     on_both_stores,
@@ -24,6 +27,7 @@ on_both_stores!(
     dead_letters_are_listed_retried_and_dropped,
     old_outbox_rows_are_forgotten_and_others_kept,
     settling_nothing_or_the_unknown_is_nothing,
+    the_trace_of_an_order_goes_along_and_none_is_as_good,
 );
 
 async fn a_placed_order_becomes_one_notification(stage: Stage) {
@@ -263,4 +267,32 @@ async fn settling_nothing_or_the_unknown_is_nothing(stage: Stage) {
     let unknown = Settled { id: unknown_id, claim: 1, outcome: Outcome::Sent };
     assert!(stage.jobs.settle(&[unknown]).await.unwrap().is_empty());
     stage.jobs.published(&[unknown_id]).await.unwrap();
+}
+
+async fn the_trace_of_an_order_goes_along_and_none_is_as_good(stage: Stage) {
+    let ada = stage.customer("ada").await;
+    let (traced, outlined) = (TraceContext::root(true), TraceContext::root(false));
+    for trace in [traced, outlined] {
+        Work::new(trace, None).scope(stage.order(ada)).await;
+    }
+    // One that an older version wrote, and one that nobody can read.
+    stage.order(ada).await;
+    stage.order(ada).await;
+    stage.sql("UPDATE outbox SET trace = '00-nothing' WHERE id = (SELECT max(id) FROM outbox)").await;
+    let expected = [Some(traced), Some(outlined), None, None];
+    let mut relayed = stage.jobs.relay(10).await.unwrap();
+    let sequence = |trace: &Option<TraceContext>| expected.iter().position(|one| one == trace);
+    relayed.sort_by_key(sequence);
+    assert_eq!(relayed, expected);
+    let due = stage.jobs.unpublished(10, LONG).await.unwrap();
+    let mut claimed = stage.jobs.claim(10, LONG).await.unwrap();
+    claimed.sort_by_key(|claimed| claimed.id);
+    assert_eq!(claimed.iter().map(|claimed| claimed.trace).collect::<Vec<_>>(), expected);
+    for due in due {
+        assert!(claimed.iter().any(|claimed| claimed.id == due.id && claimed.trace == due.trace));
+    }
+    // It stays with the notification, however often that is tried.
+    assert!(stage.settle(&claimed[0], Outcome::Retry(Duration::ZERO)).await);
+    let Claim::Taken(again) = stage.jobs.claim_one(claimed[0].id, LONG).await.unwrap() else { panic!("it is due") };
+    assert_eq!(again.trace, Some(traced));
 }
