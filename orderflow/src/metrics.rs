@@ -97,11 +97,11 @@ metrics! {
     http_request_duration: TracedDurations<2> = Family::new_with_constructor(Seconds), Unit::Seconds;
     /// Requests that are worked on, by route.
     http_requests_in_flight: Family<Labels<1>, Gauge> = Family::default();
-    /// Statements that a request asked the database for, by route. One that was shared counts for whoever asked first.
+    /// Statements that a request asked the database for, by route. One that was shared counts for one of those who shared it.
     http_request_statements: Family<Labels<1>, Histogram, Few> = Family::new_with_constructor(Few);
     /// Connections that are open, by listener: public or ops.
     active_connections: Family<Labels<1>, Gauge> = Family::default();
-    /// Statements, by name and by how they ended: ok, error or timeout.
+    /// Statements, by name and by how they ended: ok, error, timeout, or abandoned by whoever asked.
     db_queries: Family<Labels<2>, Counter> = Family::default();
     /// How long statements took, by name, without the wait for a connection.
     db_query_duration: TracedDurations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;

@@ -119,12 +119,13 @@ impl App {
             keys,
             health: Health::new(Arc::clone(&store), shared.redis.clone()),
             events: Events::new(config.events.clone(), shared.feed, metrics.clone()),
-            metrics,
             recent,
             wake: shared.wake,
             redis: shared.redis,
             replicated,
             products: Coalescer::new(
+                "products",
+                &metrics,
                 together,
                 |product: &Product| product.id,
                 move |ids: Vec<ProductId>, position| {
@@ -133,6 +134,8 @@ impl App {
                 },
             ),
             orders: Coalescer::new(
+                "orders",
+                &metrics,
                 together,
                 |order: &Order| order.id,
                 move |ids: Vec<OrderId>, position| {
@@ -141,6 +144,8 @@ impl App {
                 },
             ),
             customers: Coalescer::new(
+                "customers",
+                &metrics,
                 together,
                 |customer: &Customer| customer.id,
                 move |ids: Vec<CustomerId>, position| {
@@ -149,6 +154,7 @@ impl App {
                 },
             ),
             store,
+            metrics,
             config,
         }))
     }

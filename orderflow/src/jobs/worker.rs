@@ -109,7 +109,8 @@ impl Worker {
         let Self { jobs, metrics, traces, settings, .. } = &self;
         // Dropped with this future, they end too.
         let mut beside = JoinSet::new();
-        let relay = relay(Arc::clone(jobs), metrics.clone(), traces.clone(), self.wake.clone(), settings.poll, stop.clone());
+        let relay =
+            relay(Arc::clone(jobs), metrics.clone(), traces.clone(), self.wake.clone(), settings.poll, stop.clone());
         beside.spawn(relay);
         beside.spawn(upkeep(Arc::clone(jobs), metrics.clone(), settings.retention, stop.clone()));
         let places = settings.concurrency as usize;

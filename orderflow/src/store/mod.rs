@@ -3,6 +3,7 @@
 mod connect;
 mod decode;
 mod error;
+mod meter;
 mod migrate;
 mod placing;
 mod pool;
@@ -11,6 +12,7 @@ pub mod postgres;
 pub mod replicas;
 pub mod seed;
 pub mod sqlite;
+mod statement;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,6 +22,7 @@ pub use connect::{Backend, ConnectError, connect};
 pub use error::{Refused, StoreError};
 pub use migrate::{MigrateError, migrate, migrate_within};
 pub use position::{NoPosition, Position};
+pub use statement::NAMES;
 
 use crate::domain::{
     Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,

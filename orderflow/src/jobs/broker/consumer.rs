@@ -17,8 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Broker,
-    TRACEPARENT,
+    Broker, TRACEPARENT,
     session::{Role, Session, Sessions, Trouble, answer},
 };
 use crate::{
@@ -204,6 +203,8 @@ fn notification(body: &[u8]) -> Option<NotificationId> {
 
 /// Where a message stands in a trace. One that says nothing, or nothing that can be understood, is as good as any other.
 fn trace(properties: &BasicProperties) -> Option<TraceContext> {
-    let Some(AMQPValue::LongString(text)) = properties.headers().as_ref()?.inner().get(TRACEPARENT) else { return None };
+    let Some(AMQPValue::LongString(text)) = properties.headers().as_ref()?.inner().get(TRACEPARENT) else {
+        return None;
+    };
     std::str::from_utf8(text.as_bytes()).ok()?.parse().ok()
 }

@@ -4,16 +4,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{
-    Row,
-    postgres::{PgArguments, PgRow},
-    query,
-    query::Query,
-};
+use sqlx::{Row, postgres::PgRow};
 
 use super::{
     PostgresStore,
-    rows::{fetch, moment},
+    rows::{Asked, fetch, moment},
 };
 use crate::{
     domain::CustomerId,
@@ -21,6 +16,7 @@ use crate::{
     store::{
         Result, StoreError,
         decode::{kind, payload, trace, valid},
+        statement::{Statement, query},
     },
     telemetry::TraceContext,
 };
@@ -29,7 +25,9 @@ use crate::{
 // limit. Joined with what was found, it would take a tenth of the table for its size, and read other tables whole.
 
 // ANCHOR: relay
-const RELAY: &str = "
+const RELAY: Statement = Statement::new(
+    "relay",
+    "
 WITH batch AS MATERIALIZED (
   SELECT id, kind, payload, trace FROM outbox WHERE published_at IS NULL
   ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -43,7 +41,8 @@ WITH batch AS MATERIALIZED (
   UPDATE outbox SET published_at = now()
   WHERE id = ANY(ARRAY(SELECT id FROM batch))
 )
-SELECT trace FROM batch";
+SELECT trace FROM batch",
+);
 // ANCHOR_END: relay
 
 macro_rules! claim {
@@ -64,11 +63,14 @@ FROM claimed n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS
     };
 }
 
-const CLAIM: &str = claim!("state = 'queued' AND due_at <= now() ORDER BY due_at, id LIMIT $1");
-const CLAIM_ONE: &str = claim!("id = $1 AND state = 'queued' AND due_at <= now()");
-const WAITS: &str = "SELECT state = 'queued' FROM notifications WHERE id = $1";
+const CLAIM: Statement =
+    Statement::new("claim", claim!("state = 'queued' AND due_at <= now() ORDER BY due_at, id LIMIT $1"));
+const CLAIM_ONE: Statement = Statement::new("claim one", claim!("id = $1 AND state = 'queued' AND due_at <= now()"));
+const WAITS: Statement = Statement::new("waits", "SELECT state = 'queued' FROM notifications WHERE id = $1");
 
-const SETTLE: &str = "
+const SETTLE: Statement = Statement::new(
+    "settle",
+    "
 WITH said AS MATERIALIZED (
   SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::integer[])
     AS said (id, claim, state, wait, error, unused)
@@ -85,10 +87,13 @@ WITH said AS MATERIALIZED (
   INSERT INTO dead_letters (notification_id, error, attempts)
   SELECT id, coalesce(error, ''), attempts FROM done WHERE state = 'dead'
 )
-SELECT id FROM done";
+SELECT id FROM done",
+);
 
 // What is given out is marked as if it had been published so long ago that the mark will soon be too old.
-const UNPUBLISHED: &str = "
+const UNPUBLISHED: Statement = Statement::new(
+    "unpublished",
+    "
 WITH due AS MATERIALIZED (
   SELECT id, trace FROM notifications WHERE state = 'queued' AND due_at <= now()
     AND (published_at IS NULL OR published_at < now() - $2::bigint * interval '1 microsecond')
@@ -97,16 +102,26 @@ WITH due AS MATERIALIZED (
   UPDATE notifications SET published_at = now() - $3::bigint * interval '1 microsecond'
   WHERE id = ANY(ARRAY(SELECT id FROM due))
 )
-SELECT id, trace FROM due";
-const PUBLISHED: &str = "UPDATE notifications SET published_at = CASE WHEN $2 THEN now() END \
-                         WHERE id = ANY($1) AND state = 'queued' AND due_at <= now()";
+SELECT id, trace FROM due",
+);
+const PUBLISHED: Statement = Statement::new(
+    "published",
+    "UPDATE notifications SET published_at = CASE WHEN $2 THEN now() END \
+     WHERE id = ANY($1) AND state = 'queued' AND due_at <= now()",
+);
 
-const BACKLOG: &str = "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
-                              (SELECT count(*) FROM dead_letters)";
+const BACKLOG: Statement = Statement::new(
+    "backlog",
+    "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
+     (SELECT count(*) FROM dead_letters)",
+);
 
-const DEAD_LETTERS: &str = "SELECT d.notification_id, n.customer_id, n.occasion, d.error, d.attempts, d.died_at \
-                            FROM dead_letters d JOIN notifications n ON n.id = d.notification_id \
-                            WHERE d.notification_id > $1 ORDER BY d.notification_id LIMIT $2";
+const DEAD_LETTERS: Statement = Statement::new(
+    "dead letters",
+    "SELECT d.notification_id, n.customer_id, n.occasion, d.error, d.attempts, d.died_at \
+     FROM dead_letters d JOIN notifications n ON n.id = d.notification_id \
+     WHERE d.notification_id > $1 ORDER BY d.notification_id LIMIT $2",
+);
 
 macro_rules! undo {
     ($how:literal) => {
@@ -123,11 +138,14 @@ SELECT count(*) FROM letter"
     };
 }
 
-const RETRY_DEAD: &str = undo!("state = 'queued', attempts = 0, due_at = now(), published_at = NULL");
-const DROP_DEAD: &str = undo!("state = 'dropped'");
+const RETRY_DEAD: Statement =
+    Statement::new("retry dead", undo!("state = 'queued', attempts = 0, due_at = now(), published_at = NULL"));
+const DROP_DEAD: Statement = Statement::new("drop dead", undo!("state = 'dropped'"));
 
 /// Only the oldest rows are looked at, so that the look is short when none of them is old enough.
-const FORGET: &str = "
+const FORGET: Statement = Statement::new(
+    "forget",
+    "
 WITH oldest AS MATERIALIZED (
   SELECT id, published_at FROM outbox ORDER BY id LIMIT $2
 ), gone AS (
@@ -135,17 +153,12 @@ WITH oldest AS MATERIALIZED (
     SELECT id FROM oldest WHERE published_at < now() - $1::bigint * interval '1 microsecond'
   )) RETURNING id
 )
-SELECT count(*) FROM gone";
+SELECT count(*) FROM gone",
+);
 
 /// The statements of a worker, by name, for whoever wants to know how they are executed.
-pub const JOB_STATEMENTS: [(&str, &str); 6] = [
-    ("relay", RELAY),
-    ("claim", CLAIM),
-    ("claim one", CLAIM_ONE),
-    ("settle", SETTLE),
-    ("unpublished", UNPUBLISHED),
-    ("forget", FORGET),
-];
+pub const JOB_STATEMENTS: [(&str, &str); 6] =
+    [RELAY.named(), CLAIM.named(), CLAIM_ONE.named(), SETTLE.named(), UNPUBLISHED.named(), FORGET.named()];
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
@@ -173,12 +186,12 @@ fn claimed(row: &PgRow, claim: i64) -> Result<Claimed> {
 
 impl PostgresStore {
     /// Runs a statement of a worker, which may be cut off and repeated: nothing is asked of the connection before.
-    async fn work(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+    async fn work(&self, query: Asked) -> Result<Vec<PgRow>> {
         fetch(&mut self.pool.acquire().await?, query).await
     }
 
     /// The number of rows that a statement of a worker was about.
-    async fn count(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<u64> {
+    async fn count(&self, query: Asked) -> Result<u64> {
         let rows = self.work(query).await?;
         let row = rows.first().ok_or(StoreError::Internal(sqlx::Error::RowNotFound))?;
         valid(row.try_get::<i64, _>(0)?, "count")

@@ -80,7 +80,7 @@ impl Replicated {
         let replica = |url: &Secret| {
             let options = options(url.expose())?;
             let name = format!("{}:{}", options.get_host(), options.get_port());
-            let store = PostgresStore::at(url, &limits)?;
+            let store = PostgresStore::at(url, REPLICA, &limits)?;
             store.count_in(&telemetry);
             Ok(Replica::new(name, store))
         };

@@ -3,16 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{
-    Row, Sqlite, query,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Lease, SqliteStore,
     connect::Write,
-    rows::{execute, fetch, list, moment},
+    rows::{Asked, execute, fetch, list, moment},
 };
 use crate::{
     domain::{CustomerId, Timestamp},
@@ -20,72 +16,112 @@ use crate::{
     store::{
         Result, StoreError,
         decode::{kind, payload, trace, valid},
+        statement::{Statement, query},
     },
     telemetry::TraceContext,
 };
 
-const UNPUBLISHED: &str = "SELECT id, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1";
-const MAKE: &str = "INSERT INTO notifications (customer_id, occasion, kind, payload, trace, due_at, created_at) \
-                    SELECT payload ->> 'customer_id', 'order:' || (payload ->> 'order_id'), 'order', payload, trace, $2, $2 \
-                    FROM outbox WHERE id IN (SELECT value FROM json_each($1)) AND kind = 'order.placed' ORDER BY id \
-                    ON CONFLICT (customer_id, occasion) DO NOTHING";
-const MARK: &str = "UPDATE outbox SET published_at = $2 WHERE id IN (SELECT value FROM json_each($1))";
+const UNPUBLISHED: Statement =
+    Statement::new("relay", "SELECT id, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1");
+const MAKE: Statement = Statement::new(
+    "notify",
+    "INSERT INTO notifications (customer_id, occasion, kind, payload, trace, due_at, created_at) \
+     SELECT payload ->> 'customer_id', 'order:' || (payload ->> 'order_id'), 'order', payload, trace, $2, $2 \
+     FROM outbox WHERE id IN (SELECT value FROM json_each($1)) AND kind = 'order.placed' ORDER BY id \
+     ON CONFLICT (customer_id, occasion) DO NOTHING",
+);
+const MARK: Statement =
+    Statement::new("mark relayed", "UPDATE outbox SET published_at = $2 WHERE id IN (SELECT value FROM json_each($1))");
 
-const DUE: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 ORDER BY due_at, id LIMIT $1";
-const DUE_ONE: &str = "SELECT id FROM notifications WHERE id = $1 AND state = 'queued' AND due_at <= $2";
-const CLAIMED: &str = "SELECT n.id, n.customer_id, n.occasion, n.kind, n.payload, n.attempts + 1, \
-                              n.claim IS NOT NULL, c.name, c.email, n.trace \
-                       FROM notifications n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS NULL \
-                       WHERE n.id IN (SELECT value FROM json_each($1)) ORDER BY n.due_at, n.id";
-const TAKE: &str = "UPDATE notifications SET claim = $2, attempts = attempts + 1, published_at = NULL, due_at = $3 \
-                    WHERE id IN (SELECT value FROM json_each($1))";
-const WAITS: &str = "SELECT state = 'queued' FROM notifications WHERE id = $1";
+const DUE: Statement = Statement::new(
+    "claim",
+    "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 ORDER BY due_at, id LIMIT $1",
+);
+const DUE_ONE: Statement =
+    Statement::new("claim one", "SELECT id FROM notifications WHERE id = $1 AND state = 'queued' AND due_at <= $2");
+const CLAIMED: Statement = Statement::new(
+    "claimed",
+    "SELECT n.id, n.customer_id, n.occasion, n.kind, n.payload, n.attempts + 1, \
+            n.claim IS NOT NULL, c.name, c.email, n.trace \
+     FROM notifications n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS NULL \
+     WHERE n.id IN (SELECT value FROM json_each($1)) ORDER BY n.due_at, n.id",
+);
+const TAKE: Statement = Statement::new(
+    "take",
+    "UPDATE notifications SET claim = $2, attempts = attempts + 1, published_at = NULL, due_at = $3 \
+     WHERE id IN (SELECT value FROM json_each($1))",
+);
+const WAITS: Statement = Statement::new("waits", "SELECT state = 'queued' FROM notifications WHERE id = $1");
 
 // One parameter holds every outcome: [[id, claim, state, due_at, error, unused], ...].
-const SETTLE: &str = "UPDATE notifications \
-                      SET state = said.state, claim = NULL, attempts = attempts - said.unused, \
-                          due_at = CASE said.state WHEN 'queued' THEN said.due_at ELSE notifications.due_at END, \
-                          sent_at = CASE said.state WHEN 'sent' THEN $2 END \
-                      FROM (SELECT value ->> 0 AS id, value ->> 1 AS claim, value ->> 2 AS state, value ->> 3 AS due_at, \
-                                   value ->> 5 AS unused FROM json_each($1)) AS said \
-                      WHERE notifications.id = said.id AND notifications.claim = said.claim \
-                        AND notifications.state = 'queued' \
-                      RETURNING id";
-const BURY: &str = "INSERT INTO dead_letters (notification_id, error, attempts, died_at) \
-                    SELECT n.id, said.value ->> 4, n.attempts, $3 \
-                    FROM json_each($1) AS said JOIN notifications n ON n.id = said.value ->> 0 \
-                    WHERE n.state = 'dead' AND n.id IN (SELECT value FROM json_each($2))";
+const SETTLE: Statement = Statement::new(
+    "settle",
+    "UPDATE notifications \
+     SET state = said.state, claim = NULL, attempts = attempts - said.unused, \
+         due_at = CASE said.state WHEN 'queued' THEN said.due_at ELSE notifications.due_at END, \
+         sent_at = CASE said.state WHEN 'sent' THEN $2 END \
+     FROM (SELECT value ->> 0 AS id, value ->> 1 AS claim, value ->> 2 AS state, value ->> 3 AS due_at, \
+                  value ->> 5 AS unused FROM json_each($1)) AS said \
+     WHERE notifications.id = said.id AND notifications.claim = said.claim \
+       AND notifications.state = 'queued' \
+     RETURNING id",
+);
+const BURY: Statement = Statement::new(
+    "bury",
+    "INSERT INTO dead_letters (notification_id, error, attempts, died_at) \
+     SELECT n.id, said.value ->> 4, n.attempts, $3 \
+     FROM json_each($1) AS said JOIN notifications n ON n.id = said.value ->> 0 \
+     WHERE n.state = 'dead' AND n.id IN (SELECT value FROM json_each($2))",
+);
 
-const TO_PUBLISH: &str = "SELECT id, trace FROM notifications WHERE state = 'queued' AND due_at <= $2 \
-                            AND (published_at IS NULL OR published_at < $3) ORDER BY due_at, id LIMIT $1";
-const PUBLISHED: &str = "UPDATE notifications SET published_at = $3 \
-                         WHERE id IN (SELECT value FROM json_each($1)) AND state = 'queued' AND due_at <= $2";
+const TO_PUBLISH: Statement = Statement::new(
+    "unpublished",
+    "SELECT id, trace FROM notifications WHERE state = 'queued' AND due_at <= $2 \
+     AND (published_at IS NULL OR published_at < $3) ORDER BY due_at, id LIMIT $1",
+);
+const PUBLISHED: Statement = Statement::new(
+    "published",
+    "UPDATE notifications SET published_at = $3 \
+     WHERE id IN (SELECT value FROM json_each($1)) AND state = 'queued' AND due_at <= $2",
+);
 
-const BACKLOG: &str = "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
-                              (SELECT count(*) FROM dead_letters)";
-const DEAD_LETTERS: &str = "SELECT d.notification_id, n.customer_id, n.occasion, d.error, d.attempts, d.died_at \
-                            FROM dead_letters d JOIN notifications n ON n.id = d.notification_id \
-                            WHERE d.notification_id > $1 ORDER BY d.notification_id LIMIT $2";
-const DIG_UP: &str = "DELETE FROM dead_letters \
-                      WHERE $1 IS NULL OR notification_id IN (SELECT value FROM json_each($1)) \
-                      RETURNING notification_id";
-const RETRY: &str = "UPDATE notifications SET state = 'queued', attempts = 0, due_at = $2, published_at = NULL \
-                     WHERE id IN (SELECT value FROM json_each($1))";
-const DROP: &str = "UPDATE notifications SET state = 'dropped' WHERE id IN (SELECT value FROM json_each($1))";
+const BACKLOG: Statement = Statement::new(
+    "backlog",
+    "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
+     (SELECT count(*) FROM dead_letters)",
+);
+const DEAD_LETTERS: Statement = Statement::new(
+    "dead letters",
+    "SELECT d.notification_id, n.customer_id, n.occasion, d.error, d.attempts, d.died_at \
+     FROM dead_letters d JOIN notifications n ON n.id = d.notification_id \
+     WHERE d.notification_id > $1 ORDER BY d.notification_id LIMIT $2",
+);
+const DIG_UP: Statement = Statement::new(
+    "dig up",
+    "DELETE FROM dead_letters \
+     WHERE $1 IS NULL OR notification_id IN (SELECT value FROM json_each($1)) \
+     RETURNING notification_id",
+);
+const RETRY: Statement = Statement::new(
+    "retry dead",
+    "UPDATE notifications SET state = 'queued', attempts = 0, due_at = $2, published_at = NULL \
+     WHERE id IN (SELECT value FROM json_each($1))",
+);
+const DROP: Statement = Statement::new(
+    "drop dead",
+    "UPDATE notifications SET state = 'dropped' WHERE id IN (SELECT value FROM json_each($1))",
+);
 
 /// Only the oldest rows are looked at, so that the look is short when none of them is old enough.
-const FORGET: &str = "DELETE FROM outbox WHERE id IN (SELECT id FROM (SELECT id, published_at FROM outbox ORDER BY id \
-                      LIMIT $2) WHERE published_at < $1) RETURNING id";
+const FORGET: Statement = Statement::new(
+    "forget",
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM (SELECT id, published_at FROM outbox ORDER BY id \
+     LIMIT $2) WHERE published_at < $1) RETURNING id",
+);
 
 /// The statements of a worker that look for rows, by name, for whoever wants to know how they are executed.
-pub const JOB_STATEMENTS: [(&str, &str); 6] = [
-    ("relay", UNPUBLISHED),
-    ("claim", DUE),
-    ("claim one", DUE_ONE),
-    ("settle", SETTLE),
-    ("unpublished", TO_PUBLISH),
-    ("forget", FORGET),
-];
+pub const JOB_STATEMENTS: [(&str, &str); 6] =
+    [UNPUBLISHED.named(), DUE.named(), DUE_ONE.named(), SETTLE.named(), TO_PUBLISH.named(), FORGET.named()];
 
 /// The moment so long from now.
 fn later(wait: Duration) -> i64 {
@@ -213,7 +249,7 @@ impl Write for Give {
     }
 }
 
-fn to_publish(most: u32, republish: Duration) -> Query<'static, Sqlite, SqliteArguments> {
+fn to_publish(most: u32, republish: Duration) -> Asked {
     query(TO_PUBLISH).bind(i64::from(most)).bind(Timestamp::now().micros()).bind(ago(republish))
 }
 
