@@ -259,6 +259,11 @@ impl Cache {
         }
     }
 
+    /// How many answers are kept in memory, and how many bytes they take. Recent changes may not show yet.
+    pub fn size(&self) -> (u64, u64) {
+        self.entries.as_ref().map_or((0, 0), |entries| (entries.entry_count(), entries.weighted_size()))
+    }
+
     fn holds(&self, entry: &Entry) -> bool {
         matches!(entry.lookup, Ok(Some(_))) && !self.tags.changed_since(entry.loaded, &entry.places)
     }

@@ -1,10 +1,10 @@
 //! The public API: a router a resource, and what they share.
 
-mod caller;
+pub(crate) mod caller;
 mod customers;
 mod docs;
 pub mod edge;
-mod extract;
+pub(crate) mod extract;
 mod limits;
 mod orders;
 mod position;
@@ -15,6 +15,7 @@ pub mod route;
 mod seen;
 mod stats;
 pub mod stream;
+pub(crate) mod weigh;
 
 use std::sync::Arc;
 
