@@ -80,8 +80,7 @@ impl Backend {
     /// Counts there from now on.
     pub fn count_in(&self, telemetry: &Telemetry) {
         match self {
-            // One file, one process: nothing is tried again.
-            Self::Sqlite(_) => {}
+            Self::Sqlite(store) => store.count_in(telemetry),
             Self::Postgres(store) => store.count_in(telemetry),
         }
     }

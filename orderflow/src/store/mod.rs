@@ -3,6 +3,7 @@
 mod connect;
 mod decode;
 mod error;
+mod meter;
 mod migrate;
 mod placing;
 mod pool;
@@ -11,6 +12,7 @@ pub mod postgres;
 pub mod replicas;
 pub mod seed;
 pub mod sqlite;
+mod statement;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,11 +22,20 @@ pub use connect::{Backend, ConnectError, connect};
 pub use error::{Refused, StoreError};
 pub use migrate::{MigrateError, migrate, migrate_within};
 pub use position::{NoPosition, Position};
+pub use statement::NAMES;
 
 use crate::domain::{
     Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,
     OrderStatus, Product, ProductId, Receipt, Stats, Window,
 };
+
+/// What the pool of connections to a server is called.
+const PRIMARY: &str = "primary";
+/// What the pools of connections to replicas are called.
+const REPLICA: &str = "replica";
+/// What the pools of a file are called.
+const READERS: &str = "readers";
+const WRITER: &str = "writer";
 
 /// What a store answers.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -126,6 +137,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// How busy the connections are that reads use.
     fn pool(&self) -> PoolUse;
+
+    /// How busy each pool of connections is, by its name. Each name is there once: the pools of all replicas are one.
+    fn pools(&self) -> Vec<(&'static str, PoolUse)> {
+        vec![(PRIMARY, self.pool())]
+    }
 
     /// The same store for reads that must see everything before this position. `None` where there is only one copy, which has
     /// it all; that is so either for every position or for none.

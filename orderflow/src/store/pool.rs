@@ -4,7 +4,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -13,18 +13,25 @@ use std::{
 use sqlx::Connection;
 use tokio::{
     runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError},
     time::{error::Elapsed, timeout},
 };
+use tracing::{Instrument, Span};
 
-use super::{PoolUse, StoreError};
+use super::{
+    PoolUse, StoreError,
+    meter::{Called, Meter, Outcome, Running, Waiting},
+    statement::Statement,
+};
+use crate::{step, telemetry::Telemetry};
 
 /// A connection is replaced at this age, so that the server's memory for it does not grow for ever and a fleet moves to a
 /// new server in time.
 const MAX_AGE: Duration = Duration::from_mins(30);
 
-/// How many connections, to what, and how long a call may wait.
+/// How many connections, what they are called, and how long a call may wait.
 pub(super) struct Limits {
+    pub(super) called: Called,
     /// The most connections that are open at once.
     pub(super) max: u32,
     /// How long a call waits for a place, and then at most as long again for a new connection to open.
@@ -32,6 +39,8 @@ pub(super) struct Limits {
     /// How long one statement may take, and so how long a connection that was abandoned in the middle of one may take to
     /// become usable again. The server gives up before.
     pub(super) statement: Duration,
+    /// How long a statement takes that is told of as slow.
+    pub(super) slow: Duration,
     /// What begins the transaction that each statement needs, where a pooler lends the server's connection for one
     /// transaction at a time; `None` where a connection is a session. What is left of an abandoned statement is then an open
     /// transaction, and only closing the connection ends it for certain.
@@ -58,6 +67,8 @@ struct Shared<C: Connection + 'static> {
     open: Arc<AtomicU32>,
     /// Grows whenever a connection turns out to be lost: those that have been idle since before are tried before use.
     losses: AtomicU64,
+    /// Where it counts, once that is known.
+    meter: OnceLock<Meter>,
 }
 
 /// A connection that is open, counted for as long as it lives.
@@ -89,7 +100,13 @@ impl<C: Connection + 'static> Pool<C> {
     pub(super) fn new(options: C::Options, limits: Limits) -> Self {
         let places = Arc::new(Semaphore::new(limits.max as usize));
         let (idle, open, losses) = (Mutex::default(), Arc::default(), AtomicU64::new(0));
-        Self { shared: Arc::new(Shared { options, limits, places, idle, open, losses }) }
+        let meter = OnceLock::new();
+        Self { shared: Arc::new(Shared { options, limits, places, idle, open, losses, meter }) }
+    }
+
+    /// Counts there from now on.
+    pub(super) fn count_in(&self, telemetry: &Telemetry) {
+        self.shared.meter.get_or_init(|| Meter::new(telemetry, self.shared.limits.called));
     }
 
     /// A connection: an idle one, or a new one.
@@ -100,9 +117,7 @@ impl<C: Connection + 'static> Pool<C> {
     /// pool is closed, and whatever else the server says to a connection.
     pub(super) async fn acquire(&self) -> Result<Lease<C>, StoreError> {
         let shared = &self.shared;
-        let place = timeout(shared.limits.acquire, shared.places.clone().acquire_owned());
-        let place = place.await.map_err(|_| StoreError::Busy)?;
-        let place = place.map_err(|_| StoreError::Unavailable(sqlx::Error::PoolClosed))?;
+        let place = shared.place().await?;
         let open = timeout(shared.limits.acquire, async {
             while let Some(mut open) = shared.pop() {
                 if open.losses == shared.losses() || shared.check(&mut open).await {
@@ -111,8 +126,11 @@ impl<C: Connection + 'static> Pool<C> {
             }
             shared.connect().await
         });
-        let open = open.await.map_err(|_| StoreError::Unavailable(sqlx::Error::PoolTimedOut))??;
-        Ok(Lease { open: Some(open), place: Some(place), shared: shared.clone(), state: State::Settled })
+        let open = open.await.map_err(|_| {
+            shared.timed_out();
+            StoreError::Unavailable(sqlx::Error::PoolTimedOut)
+        })??;
+        Ok(Lease { open: Some(open), place: Some(place), shared: shared.clone(), state: State::Settled, running: None })
     }
 
     /// How busy it is.
@@ -147,17 +165,48 @@ impl<C: Connection + 'static> Shared<C> {
         self.losses.load(Ordering::Acquire)
     }
 
+    /// The right to use one connection. Who finds one free does not wait behind anybody.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        let closed = || StoreError::Unavailable(sqlx::Error::PoolClosed);
+        match self.places.clone().try_acquire_owned() {
+            Ok(place) => {
+                if let Some(meter) = self.meter.get() {
+                    meter.no_wait();
+                }
+                return Ok(place);
+            }
+            Err(TryAcquireError::Closed) => return Err(closed()),
+            Err(TryAcquireError::NoPermits) => {}
+        }
+        let _waiting: Option<Waiting<'_>> = self.meter.get().map(Meter::waiting);
+        let place = timeout(self.limits.acquire, self.places.clone().acquire_owned());
+        let place = place.instrument(step!("wait for a connection", db.pool = self.limits.called.pool)).await;
+        let place = place.map_err(|_| {
+            self.timed_out();
+            StoreError::Busy
+        })?;
+        place.map_err(|_| closed())
+    }
+
+    fn timed_out(&self) {
+        if let Some(meter) = self.meter.get() {
+            meter.timed_out();
+        }
+    }
+
     async fn connect(&self) -> Result<Open<C>, sqlx::Error> {
         let losses = self.losses();
         let counted = Counted::new(&self.open);
-        let inner = C::connect_with(&self.options).await?;
+        let span = step!("open a connection", db.pool = self.limits.called.pool);
+        let inner = C::connect_with(&self.options).instrument(span).await?;
         Ok(Open { inner, born: Instant::now(), losses, _counted: counted })
     }
 
     /// Whether the connection answers, after whatever was left of an abandoned statement.
     async fn check(&self, open: &mut Open<C>) -> bool {
         let losses = self.losses();
-        let answers = matches!(timeout(self.limits.statement, open.inner.ping()).await, Ok(Ok(())));
+        let span = step!("check a connection", db.pool = self.limits.called.pool);
+        let answers = matches!(timeout(self.limits.statement, open.inner.ping()).instrument(span).await, Ok(Ok(())));
         open.losses = losses;
         answers
     }
@@ -176,6 +225,8 @@ pub(super) struct Lease<C: Connection + 'static> {
     place: Option<OwnedSemaphorePermit>,
     shared: Arc<Shared<C>>,
     state: State,
+    /// The statement that is under way.
+    running: Option<Running>,
 }
 
 #[derive(PartialEq)]
@@ -186,19 +237,43 @@ enum State {
 }
 
 impl<C: Connection + 'static> Lease<C> {
+    /// A statement is asked for: from now on it takes time. What waits for its end does so in this span.
+    pub(super) fn ask(&mut self, statement: Statement) -> Span {
+        let running = Running::begin(statement, self.shared.limits.called);
+        let span = running.span();
+        self.running = Some(running);
+        span
+    }
+
+    /// Counts the statement that is under way, if there is one.
+    fn ended(&mut self, outcome: Outcome, rows: Option<u64>) {
+        if let Some(running) = self.running.take() {
+            running.end(outcome, rows, self.shared.meter.get(), self.shared.limits.slow);
+        }
+    }
+
     /// The connection, to run a statement on, which counts as abandoned until it is [settled](Self::settle).
     pub(super) fn begin(&mut self) -> &mut C {
         self.state = State::Running;
         &mut self.open.as_mut().expect("only drop takes it").inner
     }
 
-    /// Waits for what [`begin`](Self::begin) began.
+    /// Takes the end of what [`begin`](Self::begin) began. `rows` counts what an answer has or is about.
     ///
     /// # Errors
     ///
     /// What the server said, or [`StoreError::TimedOut`] if it said nothing in time.
-    pub(super) fn settle<T>(&mut self, ended: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, StoreError> {
-        let result = ended.map_err(|_| StoreError::TimedOut)?.map_err(StoreError::from);
+    pub(super) fn settle<T>(
+        &mut self,
+        ended: Result<Result<T, sqlx::Error>, Elapsed>,
+        rows: impl FnOnce(&T) -> u64,
+    ) -> Result<T, StoreError> {
+        let Ok(result) = ended else {
+            self.ended(Outcome::Timeout, None);
+            return Err(StoreError::TimedOut);
+        };
+        let result = result.map_err(StoreError::from);
+        self.ended(Outcome::of(&result), result.as_ref().ok().map(rows));
         match &result {
             // After an answer that was not understood, nobody knows what comes next.
             Err(StoreError::Unavailable(_) | StoreError::Internal(sqlx::Error::Protocol(_))) => self.lose(),
@@ -240,6 +315,7 @@ impl<C: Connection + 'static> Lease<C> {
 
 impl<C: Connection + 'static> Drop for Lease<C> {
     fn drop(&mut self) {
+        self.ended(Outcome::Abandoned, None);
         let Some(mut open) = self.open.take() else { return };
         match self.state {
             State::Settled => self.shared.put_back(open),

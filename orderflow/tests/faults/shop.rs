@@ -77,6 +77,7 @@ impl Shop {
             max_connections: 2,
             acquire_timeout: crate::waiting::PATIENCE,
             statement_timeout: crate::waiting::PATIENCE,
+            slow_statement: Duration::from_secs(10),
             coalesce_reads: true,
             pooler: Pooler::None,
             direct_url: String::new().into(),

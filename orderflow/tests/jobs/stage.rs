@@ -30,6 +30,7 @@ fn database(url: String) -> Database {
         max_connections: 8,
         acquire_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(20),
+        slow_statement: Duration::from_secs(10),
         coalesce_reads: true,
         pooler: Pooler::None,
         direct_url: String::new().into(),
@@ -112,7 +113,7 @@ impl Stage {
         for _ in 0..count {
             orders.push(self.order(customer).await);
         }
-        assert_eq!(self.jobs.relay(count + 1).await.unwrap(), count);
+        assert_eq!(self.jobs.relay(count + 1).await.unwrap().len(), count as usize);
         orders
     }
 

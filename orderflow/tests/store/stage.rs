@@ -34,6 +34,7 @@ pub(crate) fn database(url: String) -> Database {
         max_connections: 8,
         acquire_timeout: Duration::from_secs(20),
         statement_timeout: Duration::from_secs(20),
+        slow_statement: Duration::from_secs(10),
         coalesce_reads: true,
         pooler: Pooler::None,
         direct_url: String::new().into(),

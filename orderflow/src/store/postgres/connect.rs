@@ -9,12 +9,10 @@ use crate::{
     config::{Database, Pooler, Secret},
     metrics::Metrics,
     resilience::Budget,
-    store::{ConnectError, Position, Result, StoreError, pool::Limits},
-    telemetry::Telemetry,
+    store::{ConnectError, PRIMARY, Position, Result, StoreError, meter::Called, pool::Limits},
+    telemetry::{self, Telemetry},
 };
 
-/// Statements that take longer are logged as warnings.
-const SLOW: Duration = Duration::from_millis(500);
 /// How long the server may be late with saying that a statement took too long.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -28,7 +26,9 @@ pub struct PostgresStore {
 /// How every connection to `url` is opened, with no limit on statements.
 pub(in crate::store) fn options(url: &str) -> Result<PgConnectOptions, ConnectError> {
     let options = PgConnectOptions::from_str(url).map_err(ConnectError::Url)?;
-    Ok(options.application_name("orderflow").log_slow_statements("warn".parse().expect("a level's name"), SLOW))
+    // Slow statements are told of by their names, and not by the driver, which would show their text.
+    let off = "off".parse().expect("a level's name");
+    Ok(options.application_name("orderflow").log_slow_statements(off, Duration::MAX))
 }
 
 /// What holds for every statement.
@@ -54,19 +54,19 @@ impl PostgresStore {
     ///
     /// When the URL cannot be read or there is no connecting to the server that it names.
     pub async fn connect(database: &Database) -> Result<Self, ConnectError> {
-        let store = Self::at(&database.url, database)?;
+        let store = Self::at(&database.url, PRIMARY, database)?;
         match store.pool.acquire().await {
             Ok(_) => Ok(store),
             Err(error) => Err(ConnectError::Unreachable(error)),
         }
     }
 
-    /// A store at another address with the limits of this configuration. Opens nothing yet.
+    /// A store at another address with the limits of this configuration, whose pool is called so. Opens nothing yet.
     ///
     /// # Errors
     ///
     /// When the URL cannot be read.
-    pub(in crate::store) fn at(url: &Secret, database: &Database) -> Result<Self, ConnectError> {
+    pub(in crate::store) fn at(url: &Secret, pool: &'static str, database: &Database) -> Result<Self, ConnectError> {
         let (options, session) = (options(url.expose())?, session(database.statement_timeout));
         let (options, transaction) = match database.pooler {
             Pooler::None => (options.options(session), None),
@@ -77,9 +77,11 @@ impl PostgresStore {
             }
         };
         let limits = Limits {
+            called: Called { system: "postgresql", pool },
             max: database.max_connections,
             acquire: database.acquire_timeout,
             statement: database.statement_timeout + GRACE,
+            slow: database.slow_statement,
             transaction,
         };
         Ok(Self { pool: Pool::new(options, limits), retries: OnceLock::new() })
@@ -93,6 +95,7 @@ impl PostgresStore {
     /// Counts there. To be said before the first read.
     pub(in crate::store) fn count_in(&self, telemetry: &Telemetry) {
         let _ = self.retries.set(Budget::new("reads", telemetry.metrics.clone()));
+        self.pool.count_in(telemetry);
     }
 
     /// Runs a read, and once more if its connection turned out to be dead: the second try gets one that was tested. While
@@ -118,7 +121,7 @@ impl PostgresStore {
         T: Send + 'static,
     {
         let pool = self.pool.clone();
-        let task = tokio::spawn(async move {
+        let task = telemetry::spawn(async move {
             let mut lease = pool.acquire().await?;
             if !lease.alive().await {
                 drop(lease);

@@ -5,7 +5,7 @@
 //! that is read. Rows that are older than the column have no transaction; they were there before any place was given out.
 
 use async_trait::async_trait;
-use sqlx::{Row, postgres::PgRow, query};
+use sqlx::{Row, postgres::PgRow};
 
 use super::{
     Lease, PostgresStore,
@@ -13,11 +13,18 @@ use super::{
 };
 use crate::{
     events::{Batch, Cursor, Event, Feed, OrderPlaced},
-    store::{Result, StoreError, decode::valid},
+    store::{
+        Result, StoreError,
+        decode::valid,
+        statement::{Statement, query},
+    },
 };
 
 /// The oldest transaction that runs, which is what everything final is older than, and the moment.
-const NOW: &str = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, extract(epoch FROM now())::bigint";
+const NOW: Statement = Statement::new(
+    "last event",
+    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, extract(epoch FROM now())::bigint",
+);
 
 /// One statement sees one moment. `$1`, `$2` are a transaction and a row, `$3` how many rows to fetch. A statement of one
 /// row at least, with nulls where there is no event.
@@ -36,6 +43,8 @@ FROM seen s LEFT JOIN LATERAL (
   ORDER BY o.xid, o.id LIMIT $3
 ) e ON true
 ORDER BY e.xid, e.id";
+
+const EVENTS_AFTER: Statement = Statement::new("events after", AFTER);
 
 #[async_trait]
 impl Feed for PostgresStore {
@@ -59,7 +68,7 @@ fn place(row: &PgRow) -> Result<Cursor> {
 }
 
 async fn after(mut lease: Lease, cursor: Cursor, most: u32) -> Result<Batch> {
-    let query = query(AFTER).bind(cursor.transaction).bind(cursor.row).bind(i64::from(most) + 1);
+    let query = query(EVENTS_AFTER).bind(cursor.transaction).bind(cursor.row).bind(i64::from(most) + 1);
     let rows = fetch(&mut lease, query).await?;
     drop(lease);
     let first = rows.first().ok_or(StoreError::Internal(sqlx::Error::RowNotFound))?;

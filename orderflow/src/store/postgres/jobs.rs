@@ -4,45 +4,45 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{
-    Row,
-    postgres::{PgArguments, PgRow},
-    query,
-    query::Query,
-};
+use sqlx::{Row, postgres::PgRow};
 
 use super::{
     PostgresStore,
-    rows::{fetch, moment},
+    rows::{Asked, fetch, moment},
 };
 use crate::{
     domain::CustomerId,
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, OFFERED, Settled, fencing},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, Due, JobStore, NotificationId, OFFERED, Settled, fencing},
     store::{
         Result, StoreError,
-        decode::{kind, payload, valid},
+        decode::{kind, payload, trace, valid},
+        statement::{Statement, query},
     },
+    telemetry::TraceContext,
 };
 
 // Rows are found first and then changed by an array of their identifiers: it is small to a planner that does not know the
 // limit. Joined with what was found, it would take a tenth of the table for its size, and read other tables whole.
 
 // ANCHOR: relay
-const RELAY: &str = "
+const RELAY: Statement = Statement::new(
+    "relay",
+    "
 WITH batch AS MATERIALIZED (
-  SELECT id, kind, payload FROM outbox WHERE published_at IS NULL
+  SELECT id, kind, payload, trace FROM outbox WHERE published_at IS NULL
   ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), made AS (
-  INSERT INTO notifications (customer_id, occasion, kind, payload)
+  INSERT INTO notifications (customer_id, occasion, kind, payload, trace)
   SELECT (payload ->> 'customer_id')::bigint,
-         'order:' || (payload ->> 'order_id'), 'order', payload
+         'order:' || (payload ->> 'order_id'), 'order', payload, trace
   FROM batch WHERE kind = 'order.placed' ORDER BY id
   ON CONFLICT ON CONSTRAINT notifications_once DO NOTHING
 ), marked AS (
   UPDATE outbox SET published_at = now()
   WHERE id = ANY(ARRAY(SELECT id FROM batch))
 )
-SELECT count(*) FROM batch";
+SELECT trace FROM batch",
+);
 // ANCHOR_END: relay
 
 macro_rules! claim {
@@ -54,20 +54,23 @@ macro_rules! claim {
 ), claimed AS (
   UPDATE notifications SET claim = $3, attempts = attempts + 1, published_at = NULL,
                            due_at = now() + $2::bigint * interval '1 microsecond'
-  WHERE id = ANY(ARRAY(SELECT id FROM due)) RETURNING id, customer_id, occasion, kind, payload, attempts
+  WHERE id = ANY(ARRAY(SELECT id FROM due)) RETURNING id, customer_id, occasion, kind, payload, attempts, trace
 )
 SELECT n.id, n.customer_id, n.occasion, n.kind, n.payload::text, n.attempts,
-       (SELECT taken FROM due WHERE due.id = n.id), c.name, c.email
+       (SELECT taken FROM due WHERE due.id = n.id), c.name, c.email, n.trace
 FROM claimed n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS NULL"
         )
     };
 }
 
-const CLAIM: &str = claim!("state = 'queued' AND due_at <= now() ORDER BY due_at, id LIMIT $1");
-const CLAIM_ONE: &str = claim!("id = $1 AND state = 'queued' AND due_at <= now()");
-const WAITS: &str = "SELECT state = 'queued' FROM notifications WHERE id = $1";
+const CLAIM: Statement =
+    Statement::new("claim", claim!("state = 'queued' AND due_at <= now() ORDER BY due_at, id LIMIT $1"));
+const CLAIM_ONE: Statement = Statement::new("claim one", claim!("id = $1 AND state = 'queued' AND due_at <= now()"));
+const WAITS: Statement = Statement::new("waits", "SELECT state = 'queued' FROM notifications WHERE id = $1");
 
-const SETTLE: &str = "
+const SETTLE: Statement = Statement::new(
+    "settle",
+    "
 WITH said AS MATERIALIZED (
   SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::integer[])
     AS said (id, claim, state, wait, error, unused)
@@ -84,28 +87,41 @@ WITH said AS MATERIALIZED (
   INSERT INTO dead_letters (notification_id, error, attempts)
   SELECT id, coalesce(error, ''), attempts FROM done WHERE state = 'dead'
 )
-SELECT id FROM done";
+SELECT id FROM done",
+);
 
 // What is given out is marked as if it had been published so long ago that the mark will soon be too old.
-const UNPUBLISHED: &str = "
+const UNPUBLISHED: Statement = Statement::new(
+    "unpublished",
+    "
 WITH due AS MATERIALIZED (
-  SELECT id FROM notifications WHERE state = 'queued' AND due_at <= now()
+  SELECT id, trace FROM notifications WHERE state = 'queued' AND due_at <= now()
     AND (published_at IS NULL OR published_at < now() - $2::bigint * interval '1 microsecond')
   ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), given AS (
   UPDATE notifications SET published_at = now() - $3::bigint * interval '1 microsecond'
   WHERE id = ANY(ARRAY(SELECT id FROM due))
 )
-SELECT id FROM due";
-const PUBLISHED: &str = "UPDATE notifications SET published_at = CASE WHEN $2 THEN now() END \
-                         WHERE id = ANY($1) AND state = 'queued' AND due_at <= now()";
+SELECT id, trace FROM due",
+);
+const PUBLISHED: Statement = Statement::new(
+    "published",
+    "UPDATE notifications SET published_at = CASE WHEN $2 THEN now() END \
+     WHERE id = ANY($1) AND state = 'queued' AND due_at <= now()",
+);
 
-const BACKLOG: &str = "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
-                              (SELECT count(*) FROM dead_letters)";
+const BACKLOG: Statement = Statement::new(
+    "backlog",
+    "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
+     (SELECT count(*) FROM dead_letters)",
+);
 
-const DEAD_LETTERS: &str = "SELECT d.notification_id, n.customer_id, n.occasion, d.error, d.attempts, d.died_at \
-                            FROM dead_letters d JOIN notifications n ON n.id = d.notification_id \
-                            WHERE d.notification_id > $1 ORDER BY d.notification_id LIMIT $2";
+const DEAD_LETTERS: Statement = Statement::new(
+    "dead letters",
+    "SELECT d.notification_id, n.customer_id, n.occasion, d.error, d.attempts, d.died_at \
+     FROM dead_letters d JOIN notifications n ON n.id = d.notification_id \
+     WHERE d.notification_id > $1 ORDER BY d.notification_id LIMIT $2",
+);
 
 macro_rules! undo {
     ($how:literal) => {
@@ -122,11 +138,14 @@ SELECT count(*) FROM letter"
     };
 }
 
-const RETRY_DEAD: &str = undo!("state = 'queued', attempts = 0, due_at = now(), published_at = NULL");
-const DROP_DEAD: &str = undo!("state = 'dropped'");
+const RETRY_DEAD: Statement =
+    Statement::new("retry dead", undo!("state = 'queued', attempts = 0, due_at = now(), published_at = NULL"));
+const DROP_DEAD: Statement = Statement::new("drop dead", undo!("state = 'dropped'"));
 
 /// Only the oldest rows are looked at, so that the look is short when none of them is old enough.
-const FORGET: &str = "
+const FORGET: Statement = Statement::new(
+    "forget",
+    "
 WITH oldest AS MATERIALIZED (
   SELECT id, published_at FROM outbox ORDER BY id LIMIT $2
 ), gone AS (
@@ -134,17 +153,12 @@ WITH oldest AS MATERIALIZED (
     SELECT id FROM oldest WHERE published_at < now() - $1::bigint * interval '1 microsecond'
   )) RETURNING id
 )
-SELECT count(*) FROM gone";
+SELECT count(*) FROM gone",
+);
 
 /// The statements of a worker, by name, for whoever wants to know how they are executed.
-pub const JOB_STATEMENTS: [(&str, &str); 6] = [
-    ("relay", RELAY),
-    ("claim", CLAIM),
-    ("claim one", CLAIM_ONE),
-    ("settle", SETTLE),
-    ("unpublished", UNPUBLISHED),
-    ("forget", FORGET),
-];
+pub const JOB_STATEMENTS: [(&str, &str); 6] =
+    [RELAY.named(), CLAIM.named(), CLAIM_ONE.named(), SETTLE.named(), UNPUBLISHED.named(), FORGET.named()];
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
@@ -166,17 +180,18 @@ fn claimed(row: &PgRow, claim: i64) -> Result<Claimed> {
         payload: payload(row.try_get(4)?)?,
         attempt: valid(row.try_get::<i32, _>(5)?, "number of attempts")?,
         maybe_sent: row.try_get(6)?,
+        trace: trace(row.try_get(9)?),
     })
 }
 
 impl PostgresStore {
     /// Runs a statement of a worker, which may be cut off and repeated: nothing is asked of the connection before.
-    async fn work(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+    async fn work(&self, query: Asked) -> Result<Vec<PgRow>> {
         fetch(&mut self.pool.acquire().await?, query).await
     }
 
     /// The number of rows that a statement of a worker was about.
-    async fn count(&self, query: Query<'_, sqlx::Postgres, PgArguments>) -> Result<u64> {
+    async fn count(&self, query: Asked) -> Result<u64> {
         let rows = self.work(query).await?;
         let row = rows.first().ok_or(StoreError::Internal(sqlx::Error::RowNotFound))?;
         valid(row.try_get::<i64, _>(0)?, "count")
@@ -185,9 +200,9 @@ impl PostgresStore {
 
 #[async_trait]
 impl JobStore for PostgresStore {
-    async fn relay(&self, most: u32) -> Result<u32> {
-        let count = self.count(query(RELAY).bind(i64::from(most))).await?;
-        valid(count, "count")
+    async fn relay(&self, most: u32) -> Result<Vec<Option<TraceContext>>> {
+        let rows = self.work(query(RELAY).bind(i64::from(most))).await?;
+        rows.iter().map(|row| Ok(trace(row.try_get(0)?))).collect()
     }
 
     async fn claim(&self, most: u32, lease: Duration) -> Result<Vec<Claimed>> {
@@ -222,10 +237,10 @@ impl JobStore for PostgresStore {
         self.work(query).await?.iter().map(|row| Ok(NotificationId(row.try_get(0)?))).collect()
     }
 
-    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<Due>> {
         let query = query(UNPUBLISHED).bind(i64::from(most)).bind(micros(republish));
         let rows = self.work(query.bind(micros(republish.saturating_sub(OFFERED)))).await?;
-        rows.iter().map(|row| Ok(NotificationId(row.try_get(0)?))).collect()
+        rows.iter().map(|row| Ok(Due { id: NotificationId(row.try_get(0)?), trace: trace(row.try_get(1)?) })).collect()
     }
 
     async fn published(&self, ids: &[NotificationId]) -> Result<()> {

@@ -1,15 +1,22 @@
 //! How far the log of a server has come.
 
-use sqlx::{Row, postgres::PgRow, query};
+use sqlx::{Row, postgres::PgRow};
 
 use super::{Lease, rows::fetch};
-use crate::store::{Position, Result, decode::valid};
+use crate::store::{
+    Position, Result,
+    decode::valid,
+    statement::{Statement, query},
+};
 
 /// Where the next record of the log will begin, and in what portions the log has headers. As one statement for the monitor
 /// too, which sends it as plain text.
-pub(in crate::store) const POSITION: &str = "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint, \
-                                                    current_setting('wal_block_size')::bigint, \
-                                                    pg_size_bytes(current_setting('wal_segment_size'))";
+pub(in crate::store) const POSITION: Statement = Statement::new(
+    "position",
+    "SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint, \
+     current_setting('wal_block_size')::bigint, \
+     pg_size_bytes(current_setting('wal_segment_size'))",
+);
 
 pub(super) async fn position(mut lease: Lease) -> Result<Position> {
     let rows = fetch(&mut lease, query(POSITION)).await?;

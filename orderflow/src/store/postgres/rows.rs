@@ -1,13 +1,9 @@
 //! Running a statement and reading what it answers, column by column.
 
-use sqlx::{
-    AssertSqlSafe, Postgres, Row,
-    postgres::{PgArguments, PgRow},
-    query::Query,
-    raw_sql,
-};
+use sqlx::{AssertSqlSafe, Postgres, Row, postgres::PgRow, raw_sql};
 use time::{Date, OffsetDateTime};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::Lease;
 use crate::{
@@ -15,34 +11,44 @@ use crate::{
     store::{
         Result,
         decode::{status, valid},
+        statement,
     },
 };
 
+/// A statement with its parameters.
+pub(super) type Asked = statement::Asked<Postgres>;
+
 /// Every row that a statement gives.
-pub(super) async fn fetch(lease: &mut Lease, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+pub(super) async fn fetch(lease: &mut Lease, asked: Asked) -> Result<Vec<PgRow>> {
     if let Some(begin) = lease.transaction() {
-        return fetch_within(lease, &begin, query).await;
+        return fetch_within(lease, &begin, asked).await;
     }
-    let ended = timeout(lease.limit(), query.fetch_all(lease.begin())).await;
-    lease.settle(ended)
+    let span = lease.ask(asked.statement);
+    let ended = timeout(lease.limit(), asked.query.fetch_all(lease.begin())).instrument(span).await;
+    lease.settle(ended, count)
+}
+
+fn count(rows: &Vec<PgRow>) -> u64 {
+    rows.len() as u64
 }
 
 /// The same within a transaction of its own, for a connection to a pooler. The driver takes two exchanges for a statement,
 /// and only within a transaction do both reach the same server; the statement has no name there, since it would not be found
 /// again. Nothing that the statement gave is told before the transaction has been committed.
-async fn fetch_within(lease: &mut Lease, begin: &str, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>> {
+async fn fetch_within(lease: &mut Lease, begin: &str, asked: Asked) -> Result<Vec<PgRow>> {
+    let span = lease.ask(asked.statement);
     let mut begun = false;
     let ended = timeout(lease.limit(), async {
         let connection = lease.begin();
         raw_sql(AssertSqlSafe(begin)).execute(&mut *connection).await?;
         begun = true;
-        let rows = query.persistent(false).fetch_all(&mut *connection).await;
+        let rows = asked.query.persistent(false).fetch_all(&mut *connection).await;
         let end = if rows.is_ok() { "COMMIT" } else { "ROLLBACK" };
         raw_sql(end).execute(connection).await?;
         rows
     });
-    let ended = ended.await;
-    let result = lease.settle(ended);
+    let ended = ended.instrument(span).await;
+    let result = lease.settle(ended, count);
     if result.is_err() && !begun {
         // Nobody knows how far that came.
         lease.lose();

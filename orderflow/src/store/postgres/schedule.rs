@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, Row,
     postgres::{PgConnectOptions, PgRow},
-    query, raw_sql,
+    raw_sql,
 };
 use tokio::time::timeout;
 
@@ -15,14 +15,22 @@ use crate::{
     config::Database,
     domain::Timestamp,
     scheduler::{Chunk, Lead, MonthDay, Progress, ScheduleStore},
-    store::{ConnectError, Result, StoreError},
+    store::{
+        ConnectError, Result, StoreError,
+        statement::{Statement, query},
+    },
 };
 
-const PROGRESS: &str = "SELECT value FROM scheduler_progress WHERE name = $1";
-const RECORD: &str = "INSERT INTO scheduler_progress (name, value) VALUES ($1, $2) \
-                      ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()";
+const PROGRESS: Statement = Statement::new("progress", "SELECT value FROM scheduler_progress WHERE name = $1");
+const RECORD: Statement = Statement::new(
+    "record progress",
+    "INSERT INTO scheduler_progress (name, value) VALUES ($1, $2) \
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = now()",
+);
 /// The condition on the day is as the index `customers_birthday` has it.
-const BIRTHDAYS: &str = "
+const BIRTHDAYS: Statement = Statement::new(
+    "birthdays",
+    "
 WITH due AS MATERIALIZED (
   SELECT id FROM customers
   WHERE extract(month FROM birthday)::integer * 100 + extract(day FROM birthday)::integer = $1::integer
@@ -33,9 +41,13 @@ WITH due AS MATERIALIZED (
   SELECT id, 'birthday:' || $4::integer, 'birthday', jsonb_build_object('year', $4::integer) FROM due
   ON CONFLICT (customer_id, occasion) DO NOTHING RETURNING 1
 )
-SELECT (SELECT count(*) FROM made), (SELECT max(id) FROM due), (SELECT count(*) FROM due) = $3::bigint";
-const LAST_BEFORE: &str = "SELECT id FROM orders WHERE placed_at < $1 ORDER BY id DESC LIMIT 1";
-const REMINDERS: &str = "
+SELECT (SELECT count(*) FROM made), (SELECT max(id) FROM due), (SELECT count(*) FROM due) = $3::bigint",
+);
+const LAST_BEFORE: Statement =
+    Statement::new("last order before", "SELECT id FROM orders WHERE placed_at < $1 ORDER BY id DESC LIMIT 1");
+const REMINDERS: Statement = Statement::new(
+    "reminders",
+    "
 WITH looked AS MATERIALIZED (
   SELECT id, customer_id, total_cents, placed_at FROM orders
   WHERE status = 'pending' AND id > $1::bigint ORDER BY id LIMIT $2::bigint
@@ -50,11 +62,11 @@ WITH looked AS MATERIALIZED (
   WHERE placed_at >= $3::timestamptz ORDER BY due.id
   ON CONFLICT (customer_id, occasion) DO NOTHING RETURNING 1
 )
-SELECT (SELECT count(*) FROM made), (SELECT max(id) FROM due), (SELECT count(*) FROM due) = $2::bigint";
+SELECT (SELECT count(*) FROM made), (SELECT max(id) FROM due), (SELECT count(*) FROM due) = $2::bigint",
+);
 
 /// The statements whose plans matter, by name.
-pub const SCHEDULE: [(&str, &str); 3] =
-    [("birthdays", BIRTHDAYS), ("last order before", LAST_BEFORE), ("reminders", REMINDERS)];
+pub const SCHEDULE: [(&str, &str); 3] = [BIRTHDAYS.named(), LAST_BEFORE.named(), REMINDERS.named()];
 
 /// Names the scheduler's lock among the advisory locks of a database: "schedule" in ASCII.
 const LOCK: i64 = 0x7363_6865_6475_6c65;

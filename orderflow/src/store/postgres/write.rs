@@ -1,7 +1,7 @@
 //! Writes. Each is one statement, and so one transaction: the server either does all of it or nothing, in one round trip,
 //! and holds its locks no longer than it takes itself.
 
-use sqlx::{Row, postgres::PgRow, query};
+use sqlx::{Row, postgres::PgRow};
 
 use super::{
     Lease,
@@ -15,13 +15,16 @@ use crate::{
         Placed, Refused, Result, StoreError,
         decode::valid,
         placing::{Shelf, receipt, refusal},
+        statement::{Statement, query},
     },
+    telemetry::TraceContext,
 };
 
 /// Accepts an order, or does nothing and says what it found.
 ///
 /// `$1` the customer; `$2` and `$3` the products and quantities, as arrays, line by line; `$4` the idempotency key or null;
-/// `$5` its fingerprint or null.
+/// `$5` its fingerprint or null; `$6` the trace that it
+/// is placed in, or null.
 ///
 /// The products are locked first, in the order of their identifiers, so that two orders never wait for each other in a
 /// circle; a lock that waited sees the row as it is then. An order under a key waits at the key for another that is being
@@ -56,25 +59,38 @@ WITH line AS MATERIALIZED (
   UPDATE products SET stock = products.stock - line.quantity
   FROM placed, line WHERE products.id = line.product_id
 ), event AS (
-  INSERT INTO outbox (kind, payload)
-  SELECT 'order.placed', jsonb_build_object('order_id', id, 'customer_id', $1::bigint, 'total_cents', total_cents)
+  INSERT INTO outbox (kind, payload, trace)
+  SELECT 'order.placed', jsonb_build_object('order_id', id, 'customer_id', $1::bigint, 'total_cents', total_cents), $6::text
   FROM placed
 )
 SELECT (SELECT id FROM placed), (SELECT placed_at FROM placed), EXISTS (SELECT FROM buyer),
        array_agg(id), array_agg(price_cents), array_agg(stock) FROM shelf";
 
-const STORED: &str = "SELECT k.fingerprint, o.id, o.customer_id, o.placed_at, o.total_cents, \
-                             i.product_id, i.quantity, i.unit_price_cents \
-                      FROM idempotency_keys k JOIN orders o ON o.id = k.order_id \
-                      JOIN order_items i ON i.order_id = o.id WHERE k.key = $1 ORDER BY i.line";
-const CREATE_CUSTOMER: &str = "INSERT INTO customers (name, email, birthday) VALUES ($1, $2, $3) \
-                               RETURNING id, name, email, birthday, created_at, updated_at";
-const REPLACE_CUSTOMER: &str = "UPDATE customers SET name = $2, email = $3, birthday = $4, updated_at = now() \
-                                WHERE id = $1 AND deleted_at IS NULL \
-                                RETURNING id, name, email, birthday, created_at, updated_at";
-const DELETE_CUSTOMER: &str = "UPDATE customers \
-                               SET name = NULL, email = NULL, birthday = NULL, updated_at = now(), deleted_at = now() \
-                               WHERE id = $1 AND deleted_at IS NULL RETURNING id";
+const PLACE_ORDER: Statement = Statement::new("place order", PLACE);
+const STORED: Statement = Statement::new(
+    "order by key",
+    "SELECT k.fingerprint, o.id, o.customer_id, o.placed_at, o.total_cents, \
+            i.product_id, i.quantity, i.unit_price_cents \
+     FROM idempotency_keys k JOIN orders o ON o.id = k.order_id \
+     JOIN order_items i ON i.order_id = o.id WHERE k.key = $1 ORDER BY i.line",
+);
+const CREATE_CUSTOMER: Statement = Statement::new(
+    "create customer",
+    "INSERT INTO customers (name, email, birthday) VALUES ($1, $2, $3) \
+     RETURNING id, name, email, birthday, created_at, updated_at",
+);
+const REPLACE_CUSTOMER: Statement = Statement::new(
+    "replace customer",
+    "UPDATE customers SET name = $2, email = $3, birthday = $4, updated_at = now() \
+     WHERE id = $1 AND deleted_at IS NULL \
+     RETURNING id, name, email, birthday, created_at, updated_at",
+);
+const DELETE_CUSTOMER: Statement = Statement::new(
+    "delete customer",
+    "UPDATE customers \
+     SET name = NULL, email = NULL, birthday = NULL, updated_at = now(), deleted_at = now() \
+     WHERE id = $1 AND deleted_at IS NULL RETURNING id",
+);
 
 /// Somebody else's address is the one rule about customers that only the store can check.
 fn taken(error: StoreError) -> StoreError {
@@ -115,15 +131,17 @@ pub(super) async fn place_order(
     mut lease: Lease,
     draft: OrderDraft,
     key: Option<(IdempotencyKey, Fingerprint)>,
+    trace: Option<TraceContext>,
 ) -> Result<Placed> {
     let ids: Vec<i64> = draft.items.iter().map(|item| item.product_id.get()).collect();
     let quantities: Vec<i64> = draft.items.iter().map(|item| item.quantity.get()).collect();
-    let query = query(PLACE)
+    let query = query(PLACE_ORDER)
         .bind(draft.customer_id.get())
         .bind(ids)
         .bind(quantities)
         .bind(key.as_ref().map(|(key, _)| key.as_str()))
-        .bind(key.as_ref().map(|(_, fingerprint)| fingerprint.as_bytes().as_slice()));
+        .bind(key.as_ref().map(|(_, fingerprint)| fingerprint.as_bytes().as_slice()))
+        .bind(trace.map(|trace| trace.to_string()));
     let row = one(fetch(&mut lease, query).await?)?;
     let shelf = shelf(&row)?;
     if let Some(id) = row.try_get::<Option<i64>, _>(0)? {

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::{
-    ConnectError, Placed, PoolUse, Position, ReplicaState, Result, Rows, SharedStore, Store, StoreError,
+    ConnectError, Placed, PoolUse, Position, REPLICA, ReplicaState, Result, Rows, SharedStore, Store, StoreError,
     postgres::{PostgresStore, options},
 };
 use crate::{
@@ -80,7 +80,7 @@ impl Replicated {
         let replica = |url: &Secret| {
             let options = options(url.expose())?;
             let name = format!("{}:{}", options.get_host(), options.get_port());
-            let store = PostgresStore::at(url, &limits)?;
+            let store = PostgresStore::at(url, REPLICA, &limits)?;
             store.count_in(&telemetry);
             Ok(Replica::new(name, store))
         };
@@ -260,6 +260,18 @@ impl Store for Replicated {
 
     fn pool(&self) -> PoolUse {
         self.shared.primary.pool()
+    }
+
+    fn pools(&self) -> Vec<(&'static str, PoolUse)> {
+        let replicas = self.shared.replicas.iter().map(|replica| replica.store.pool());
+        let all = replicas.reduce(|all, one| PoolUse {
+            open: all.open + one.open,
+            idle: all.idle + one.idle,
+            max: all.max + one.max,
+        });
+        let mut pools = self.shared.primary.pools();
+        pools.extend(all.map(|all| (REPLICA, all)));
+        pools
     }
 
     fn after(&self, position: Position) -> Option<SharedStore> {

@@ -58,7 +58,7 @@ pub(super) async fn primary(shared: Arc<Shared>, options: PgConnectOptions) {
     let mut away = false;
     loop {
         let (written, claimed) = (shared.floor.written(), shared.floor.claimed());
-        match watch.ask(POSITION).await.map_err(Into::into).and_then(|row| log_end(&row)) {
+        match watch.ask(POSITION.sql).await.map_err(Into::into).and_then(|row| log_end(&row)) {
             Ok(position) => {
                 shared.ring().push(position, Instant::now());
                 shared.floor.cover(written, position);

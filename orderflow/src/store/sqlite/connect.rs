@@ -6,18 +6,26 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, query,
+    ConnectOptions,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
 use super::{Lease, Pool, rows::execute};
 use crate::{
     config::Database,
-    store::{ConnectError, Result, StoreError, pool::Limits},
+    store::{
+        ConnectError, READERS, Result, StoreError, WRITER,
+        meter::Called,
+        pool::Limits,
+        statement::{Statement, query},
+    },
+    telemetry::{self, Telemetry},
 };
 
-/// Statements that take longer are logged as warnings.
-const SLOW: Duration = Duration::from_millis(500);
+const BEGIN: Statement = Statement::new("begin", "BEGIN IMMEDIATE");
+const COMMIT: Statement = Statement::new("commit", "COMMIT");
+const ROLLBACK: Statement = Statement::new("rollback", "ROLLBACK");
+
 /// Beyond what SQLite itself waits for a lock.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -45,7 +53,8 @@ pub(in crate::store) fn options(file: &Path, busy: Duration) -> SqliteConnectOpt
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .busy_timeout(busy)
-        .log_slow_statements("warn".parse().expect("a level's name"), SLOW)
+        // They are told of by their names, and not by the driver, which would show their text.
+        .log_slow_statements("off".parse().expect("a level's name"), Duration::MAX)
 }
 
 /// A change, made within a transaction.
@@ -64,18 +73,20 @@ impl SqliteStore {
     ///
     /// When the file cannot be opened or is no database.
     pub async fn open(file: &Path, database: &Database) -> Result<Self, ConnectError> {
-        let limits = |max| Limits {
+        let limits = |pool, max| Limits {
+            called: Called { system: "sqlite", pool },
             max,
             acquire: database.acquire_timeout,
             statement: database.statement_timeout.max(database.acquire_timeout) + GRACE,
+            slow: database.slow_statement,
             transaction: None,
         };
         let options = options(file, database.acquire_timeout);
         // A connection that reads and then wants to write is not kept waiting but refused at once if another writes.
         // Readers therefore never write, and writers say so when they begin.
         let reading = options.clone().create_if_missing(false).pragma("query_only", "ON");
-        let writer = Pool::new(options, limits(1));
-        let readers = Pool::new(reading, limits(database.max_connections));
+        let writer = Pool::new(options, limits(WRITER, 1));
+        let readers = Pool::new(reading, limits(READERS, database.max_connections));
         // The writer first: it makes the file and its log.
         for pool in [&writer, &readers] {
             pool.acquire().await.map_err(ConnectError::Unreachable)?;
@@ -83,11 +94,17 @@ impl SqliteStore {
         Ok(Self { readers, writer })
     }
 
+    /// Counts there from now on.
+    pub(in crate::store) fn count_in(&self, telemetry: &Telemetry) {
+        self.readers.count_in(telemetry);
+        self.writer.count_in(telemetry);
+    }
+
     /// Makes a change in a task of its own, so that a client who goes away, or a request that runs out of time, never stops
     /// one half-way.
     pub(super) async fn write<W: Write>(&self, write: W) -> Result<W::Answer> {
         let writer = self.writer.clone();
-        let task = tokio::spawn(async move {
+        let task = telemetry::spawn(async move {
             let mut lease = writer.acquire().await?;
             let made = transact(&mut lease, &write).await;
             let kept = matches!(made, Ok(_) | Err(StoreError::Refused(_) | StoreError::Busy));
@@ -103,14 +120,14 @@ impl SqliteStore {
 }
 
 async fn transact<W: Write>(lease: &mut Lease, write: &W) -> Result<W::Answer> {
-    execute(lease, query("BEGIN IMMEDIATE")).await?;
+    execute(lease, query(BEGIN)).await?;
     let made = match write.make(lease).await {
-        Ok(answer) => execute(lease, query("COMMIT")).await.map(|()| answer),
+        Ok(answer) => execute(lease, query(COMMIT)).await.map(|()| answer),
         Err(error) => Err(error),
     };
     match made {
         Err(StoreError::Refused(refused)) => {
-            execute(lease, query("ROLLBACK")).await?;
+            execute(lease, query(ROLLBACK)).await?;
             Err(StoreError::Refused(refused))
         }
         // Once begun, the lock is ours: busy now means that the commit met a reader, which a log does not have.
@@ -127,7 +144,7 @@ mod tests {
     use crate::{
         config::Pooler,
         domain::CustomerDraft,
-        store::{Store, migrate, sqlite::rows::fetch},
+        store::{Store, migrate},
     };
 
     fn draft(number: i64) -> CustomerDraft {
@@ -138,10 +155,10 @@ mod tests {
     /// Bounds the file, as a full disk would.
     async fn room(store: &SqliteStore, pages: Option<i64>) {
         let mut lease = store.writer.acquire().await.unwrap();
-        let used: i64 = fetch(&mut lease, query("PRAGMA page_count")).await.unwrap()[0].get(0);
+        let used: i64 = sqlx::query("PRAGMA page_count").fetch_one(lease.begin()).await.unwrap().get(0);
         let most = pages.map_or(i64::from(u32::MAX) - 1, |pages| used + pages);
         let pragma = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {most}"));
-        fetch(&mut lease, query(pragma)).await.unwrap();
+        sqlx::query(pragma).execute(lease.begin()).await.unwrap();
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,6 +169,7 @@ mod tests {
             max_connections: 2,
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(10),
+            slow_statement: Duration::from_secs(10),
             coalesce_reads: true,
             pooler: Pooler::None,
             direct_url: String::new().into(),

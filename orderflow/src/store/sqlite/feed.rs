@@ -1,7 +1,7 @@
 //! Events, in the order of their identifiers: there is one writer, so that they commit in that order.
 
 use async_trait::async_trait;
-use sqlx::{Row, query, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Lease, SqliteStore,
@@ -10,19 +10,27 @@ use super::{
 use crate::{
     domain::Timestamp,
     events::{Batch, Cursor, Event, Feed, OrderPlaced},
-    store::{Result, StoreError, decode::valid},
+    store::{
+        Result, StoreError,
+        decode::valid,
+        statement::{Statement, query},
+    },
 };
 
 /// The last identifier that was given out, be the row still there or not.
-const NOW: &str = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)";
+const NOW: Statement =
+    Statement::new("last event", "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0)");
 /// One statement sees one moment. `$1` is a row, `$2` how many rows to fetch. A statement of one row at least, with nulls
 /// where there is no event.
-const AFTER: &str = "
+const AFTER: Statement = Statement::new(
+    "events after",
+    "
 SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'outbox'), 0), e.id, e.created_at,
        e.payload ->> 'order_id', e.payload ->> 'customer_id', e.payload ->> 'total_cents'
 FROM (SELECT 1) LEFT JOIN (
   SELECT id, created_at, payload FROM outbox WHERE kind = 'order.placed' AND id > $1 ORDER BY id LIMIT $2
-) AS e ORDER BY e.id";
+) AS e ORDER BY e.id",
+);
 
 #[async_trait]
 impl Feed for SqliteStore {

@@ -3,88 +3,125 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{
-    Row, Sqlite, query,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
+use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Lease, SqliteStore,
     connect::Write,
-    rows::{execute, fetch, list, moment},
+    rows::{Asked, execute, fetch, list, moment},
 };
 use crate::{
     domain::{CustomerId, Timestamp},
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, OFFERED, Settled, fencing},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, Due, JobStore, NotificationId, OFFERED, Settled, fencing},
     store::{
         Result, StoreError,
-        decode::{kind, payload, valid},
+        decode::{kind, payload, trace, valid},
+        statement::{Statement, query},
     },
+    telemetry::TraceContext,
 };
 
-const UNPUBLISHED: &str = "SELECT id FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1";
-const MAKE: &str = "INSERT INTO notifications (customer_id, occasion, kind, payload, due_at, created_at) \
-                    SELECT payload ->> 'customer_id', 'order:' || (payload ->> 'order_id'), 'order', payload, $2, $2 \
-                    FROM outbox WHERE id IN (SELECT value FROM json_each($1)) AND kind = 'order.placed' ORDER BY id \
-                    ON CONFLICT (customer_id, occasion) DO NOTHING";
-const MARK: &str = "UPDATE outbox SET published_at = $2 WHERE id IN (SELECT value FROM json_each($1))";
+const UNPUBLISHED: Statement =
+    Statement::new("relay", "SELECT id, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1");
+const MAKE: Statement = Statement::new(
+    "notify",
+    "INSERT INTO notifications (customer_id, occasion, kind, payload, trace, due_at, created_at) \
+     SELECT payload ->> 'customer_id', 'order:' || (payload ->> 'order_id'), 'order', payload, trace, $2, $2 \
+     FROM outbox WHERE id IN (SELECT value FROM json_each($1)) AND kind = 'order.placed' ORDER BY id \
+     ON CONFLICT (customer_id, occasion) DO NOTHING",
+);
+const MARK: Statement =
+    Statement::new("mark relayed", "UPDATE outbox SET published_at = $2 WHERE id IN (SELECT value FROM json_each($1))");
 
-const DUE: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 ORDER BY due_at, id LIMIT $1";
-const DUE_ONE: &str = "SELECT id FROM notifications WHERE id = $1 AND state = 'queued' AND due_at <= $2";
-const CLAIMED: &str = "SELECT n.id, n.customer_id, n.occasion, n.kind, n.payload, n.attempts + 1, \
-                              n.claim IS NOT NULL, c.name, c.email \
-                       FROM notifications n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS NULL \
-                       WHERE n.id IN (SELECT value FROM json_each($1)) ORDER BY n.due_at, n.id";
-const TAKE: &str = "UPDATE notifications SET claim = $2, attempts = attempts + 1, published_at = NULL, due_at = $3 \
-                    WHERE id IN (SELECT value FROM json_each($1))";
-const WAITS: &str = "SELECT state = 'queued' FROM notifications WHERE id = $1";
+const DUE: Statement = Statement::new(
+    "claim",
+    "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 ORDER BY due_at, id LIMIT $1",
+);
+const DUE_ONE: Statement =
+    Statement::new("claim one", "SELECT id FROM notifications WHERE id = $1 AND state = 'queued' AND due_at <= $2");
+const CLAIMED: Statement = Statement::new(
+    "claimed",
+    "SELECT n.id, n.customer_id, n.occasion, n.kind, n.payload, n.attempts + 1, \
+            n.claim IS NOT NULL, c.name, c.email, n.trace \
+     FROM notifications n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS NULL \
+     WHERE n.id IN (SELECT value FROM json_each($1)) ORDER BY n.due_at, n.id",
+);
+const TAKE: Statement = Statement::new(
+    "take",
+    "UPDATE notifications SET claim = $2, attempts = attempts + 1, published_at = NULL, due_at = $3 \
+     WHERE id IN (SELECT value FROM json_each($1))",
+);
+const WAITS: Statement = Statement::new("waits", "SELECT state = 'queued' FROM notifications WHERE id = $1");
 
 // One parameter holds every outcome: [[id, claim, state, due_at, error, unused], ...].
-const SETTLE: &str = "UPDATE notifications \
-                      SET state = said.state, claim = NULL, attempts = attempts - said.unused, \
-                          due_at = CASE said.state WHEN 'queued' THEN said.due_at ELSE notifications.due_at END, \
-                          sent_at = CASE said.state WHEN 'sent' THEN $2 END \
-                      FROM (SELECT value ->> 0 AS id, value ->> 1 AS claim, value ->> 2 AS state, value ->> 3 AS due_at, \
-                                   value ->> 5 AS unused FROM json_each($1)) AS said \
-                      WHERE notifications.id = said.id AND notifications.claim = said.claim \
-                        AND notifications.state = 'queued' \
-                      RETURNING id";
-const BURY: &str = "INSERT INTO dead_letters (notification_id, error, attempts, died_at) \
-                    SELECT n.id, said.value ->> 4, n.attempts, $3 \
-                    FROM json_each($1) AS said JOIN notifications n ON n.id = said.value ->> 0 \
-                    WHERE n.state = 'dead' AND n.id IN (SELECT value FROM json_each($2))";
+const SETTLE: Statement = Statement::new(
+    "settle",
+    "UPDATE notifications \
+     SET state = said.state, claim = NULL, attempts = attempts - said.unused, \
+         due_at = CASE said.state WHEN 'queued' THEN said.due_at ELSE notifications.due_at END, \
+         sent_at = CASE said.state WHEN 'sent' THEN $2 END \
+     FROM (SELECT value ->> 0 AS id, value ->> 1 AS claim, value ->> 2 AS state, value ->> 3 AS due_at, \
+                  value ->> 5 AS unused FROM json_each($1)) AS said \
+     WHERE notifications.id = said.id AND notifications.claim = said.claim \
+       AND notifications.state = 'queued' \
+     RETURNING id",
+);
+const BURY: Statement = Statement::new(
+    "bury",
+    "INSERT INTO dead_letters (notification_id, error, attempts, died_at) \
+     SELECT n.id, said.value ->> 4, n.attempts, $3 \
+     FROM json_each($1) AS said JOIN notifications n ON n.id = said.value ->> 0 \
+     WHERE n.state = 'dead' AND n.id IN (SELECT value FROM json_each($2))",
+);
 
-const TO_PUBLISH: &str = "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 \
-                            AND (published_at IS NULL OR published_at < $3) ORDER BY due_at, id LIMIT $1";
-const PUBLISHED: &str = "UPDATE notifications SET published_at = $3 \
-                         WHERE id IN (SELECT value FROM json_each($1)) AND state = 'queued' AND due_at <= $2";
+const TO_PUBLISH: Statement = Statement::new(
+    "unpublished",
+    "SELECT id, trace FROM notifications WHERE state = 'queued' AND due_at <= $2 \
+     AND (published_at IS NULL OR published_at < $3) ORDER BY due_at, id LIMIT $1",
+);
+const PUBLISHED: Statement = Statement::new(
+    "published",
+    "UPDATE notifications SET published_at = $3 \
+     WHERE id IN (SELECT value FROM json_each($1)) AND state = 'queued' AND due_at <= $2",
+);
 
-const BACKLOG: &str = "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
-                              (SELECT count(*) FROM dead_letters)";
-const DEAD_LETTERS: &str = "SELECT d.notification_id, n.customer_id, n.occasion, d.error, d.attempts, d.died_at \
-                            FROM dead_letters d JOIN notifications n ON n.id = d.notification_id \
-                            WHERE d.notification_id > $1 ORDER BY d.notification_id LIMIT $2";
-const DIG_UP: &str = "DELETE FROM dead_letters \
-                      WHERE $1 IS NULL OR notification_id IN (SELECT value FROM json_each($1)) \
-                      RETURNING notification_id";
-const RETRY: &str = "UPDATE notifications SET state = 'queued', attempts = 0, due_at = $2, published_at = NULL \
-                     WHERE id IN (SELECT value FROM json_each($1))";
-const DROP: &str = "UPDATE notifications SET state = 'dropped' WHERE id IN (SELECT value FROM json_each($1))";
+const BACKLOG: Statement = Statement::new(
+    "backlog",
+    "SELECT (SELECT count(*) FROM notifications WHERE state = 'queued'), \
+     (SELECT count(*) FROM dead_letters)",
+);
+const DEAD_LETTERS: Statement = Statement::new(
+    "dead letters",
+    "SELECT d.notification_id, n.customer_id, n.occasion, d.error, d.attempts, d.died_at \
+     FROM dead_letters d JOIN notifications n ON n.id = d.notification_id \
+     WHERE d.notification_id > $1 ORDER BY d.notification_id LIMIT $2",
+);
+const DIG_UP: Statement = Statement::new(
+    "dig up",
+    "DELETE FROM dead_letters \
+     WHERE $1 IS NULL OR notification_id IN (SELECT value FROM json_each($1)) \
+     RETURNING notification_id",
+);
+const RETRY: Statement = Statement::new(
+    "retry dead",
+    "UPDATE notifications SET state = 'queued', attempts = 0, due_at = $2, published_at = NULL \
+     WHERE id IN (SELECT value FROM json_each($1))",
+);
+const DROP: Statement = Statement::new(
+    "drop dead",
+    "UPDATE notifications SET state = 'dropped' WHERE id IN (SELECT value FROM json_each($1))",
+);
 
 /// Only the oldest rows are looked at, so that the look is short when none of them is old enough.
-const FORGET: &str = "DELETE FROM outbox WHERE id IN (SELECT id FROM (SELECT id, published_at FROM outbox ORDER BY id \
-                      LIMIT $2) WHERE published_at < $1) RETURNING id";
+const FORGET: Statement = Statement::new(
+    "forget",
+    "DELETE FROM outbox WHERE id IN (SELECT id FROM (SELECT id, published_at FROM outbox ORDER BY id \
+     LIMIT $2) WHERE published_at < $1) RETURNING id",
+);
 
 /// The statements of a worker that look for rows, by name, for whoever wants to know how they are executed.
-pub const JOB_STATEMENTS: [(&str, &str); 6] = [
-    ("relay", UNPUBLISHED),
-    ("claim", DUE),
-    ("claim one", DUE_ONE),
-    ("settle", SETTLE),
-    ("unpublished", TO_PUBLISH),
-    ("forget", FORGET),
-];
+pub const JOB_STATEMENTS: [(&str, &str); 6] =
+    [UNPUBLISHED.named(), DUE.named(), DUE_ONE.named(), SETTLE.named(), TO_PUBLISH.named(), FORGET.named()];
 
 /// The moment so long from now.
 fn later(wait: Duration) -> i64 {
@@ -107,17 +144,17 @@ fn numbers(ids: &[NotificationId]) -> String {
 struct Relay(u32);
 
 impl Write for Relay {
-    type Answer = u32;
+    type Answer = Vec<Option<TraceContext>>;
 
-    async fn make(&self, lease: &mut Lease) -> Result<u32> {
-        let found = ids(&fetch(lease, query(UNPUBLISHED).bind(i64::from(self.0))).await?)?;
-        if found.is_empty() {
-            return Ok(0);
+    async fn make(&self, lease: &mut Lease) -> Result<Self::Answer> {
+        let rows = fetch(lease, query(UNPUBLISHED).bind(i64::from(self.0))).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
-        let (batch, now) = (list(found.iter().copied()), Timestamp::now().micros());
+        let (batch, now) = (list(ids(&rows)?.into_iter()), Timestamp::now().micros());
         execute(lease, query(MAKE).bind(batch.as_str()).bind(now)).await?;
         execute(lease, query(MARK).bind(batch.as_str()).bind(now)).await?;
-        valid(found.len(), "count")
+        rows.iter().map(|row| Ok(trace(row.try_get(1)?))).collect()
     }
 }
 
@@ -165,6 +202,7 @@ fn claimed(row: &SqliteRow, claim: i64) -> Result<Claimed> {
         payload: payload(row.try_get(4)?)?,
         attempt: valid(row.try_get::<i64, _>(5)?, "number of attempts")?,
         maybe_sent: row.try_get(6)?,
+        trace: trace(row.try_get(9)?),
     })
 }
 
@@ -198,18 +236,20 @@ struct Give {
 }
 
 impl Write for Give {
-    type Answer = Vec<NotificationId>;
+    type Answer = Vec<Due>;
 
-    async fn make(&self, lease: &mut Lease) -> Result<Vec<NotificationId>> {
+    async fn make(&self, lease: &mut Lease) -> Result<Vec<Due>> {
         let found = fetch(lease, to_publish(self.most, self.republish)).await?;
-        let found: Vec<_> = ids(&found)?.into_iter().map(NotificationId).collect();
+        let due = |row: &SqliteRow| Ok(Due { id: NotificationId(row.try_get(0)?), trace: trace(row.try_get(1)?) });
+        let found: Vec<_> = found.iter().map(due).collect::<Result<_>>()?;
+        let which = found.iter().map(|due| due.id).collect();
         // As if they had been published so long ago that the mark will soon be too old.
-        Mark { which: found.clone(), at: Some(ago(self.republish.saturating_sub(OFFERED))) }.make(lease).await?;
+        Mark { which, at: Some(ago(self.republish.saturating_sub(OFFERED))) }.make(lease).await?;
         Ok(found)
     }
 }
 
-fn to_publish(most: u32, republish: Duration) -> Query<'static, Sqlite, SqliteArguments> {
+fn to_publish(most: u32, republish: Duration) -> Asked {
     query(TO_PUBLISH).bind(i64::from(most)).bind(Timestamp::now().micros()).bind(ago(republish))
 }
 
@@ -262,7 +302,7 @@ impl Write for Forget {
 
 #[async_trait]
 impl JobStore for SqliteStore {
-    async fn relay(&self, most: u32) -> Result<u32> {
+    async fn relay(&self, most: u32) -> Result<Vec<Option<TraceContext>>> {
         self.write(Relay(most)).await
     }
 
@@ -283,7 +323,7 @@ impl JobStore for SqliteStore {
         self.write(Settle(settled.to_vec())).await
     }
 
-    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<Due>> {
         // The writer is not kept from its work as long as there is nothing.
         let look = fetch(&mut self.readers.acquire().await?, to_publish(1, republish)).await?;
         if look.is_empty() { Ok(Vec::new()) } else { self.write(Give { most, republish }).await }

@@ -1,6 +1,6 @@
 //! Reads. Each takes its connection along, and gives it back as soon as the last row is there.
 
-use sqlx::{Row, query, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Lease,
@@ -11,6 +11,7 @@ use crate::{
     store::{
         Result, Rows,
         decode::{Count, bounds, page, stats as add_up, with_items},
+        statement::{Statement, query},
     },
 };
 
@@ -41,56 +42,70 @@ macro_rules! orders {
     };
 }
 
-const PRODUCTS: &str = products!("ORDER BY id LIMIT $1 OFFSET $2");
-const PRODUCTS_AFTER: &str = products!("WHERE id > $2 ORDER BY id LIMIT $1");
-const PRODUCTS_IN: &str = products!("WHERE category = $3 ORDER BY id LIMIT $1 OFFSET $2");
-const PRODUCTS_IN_AFTER: &str = products!("WHERE category = $3 AND id > $2 ORDER BY id LIMIT $1");
-const PRODUCTS_BY_ID: &str = products!("WHERE id IN (SELECT value FROM json_each($1))");
-const CUSTOMERS: &str = customers!("ORDER BY id LIMIT $1 OFFSET $2");
-const CUSTOMERS_AFTER: &str = customers!("AND id > $2 ORDER BY id LIMIT $1");
-const CUSTOMERS_BY_ID: &str = customers!("AND id IN (SELECT value FROM json_each($1))");
-const ORDERS: &str = orders!("ORDER BY id DESC LIMIT $1 OFFSET $2");
-const ORDERS_AFTER: &str = orders!("WHERE id < $2 ORDER BY id DESC LIMIT $1");
-const ORDERS_IN: &str = orders!("WHERE status = $3 ORDER BY id DESC LIMIT $1 OFFSET $2");
-const ORDERS_IN_AFTER: &str = orders!("WHERE status = $3 AND id < $2 ORDER BY id DESC LIMIT $1");
-const ORDERS_BY_ID: &str = orders!("WHERE id IN (SELECT value FROM json_each($1))");
-const ITEMS: &str = "SELECT i.order_id, i.product_id, p.name, i.quantity, i.unit_price_cents \
-                     FROM order_items i JOIN products p ON p.id = i.product_id \
-                     WHERE i.order_id IN (SELECT value FROM json_each($1)) ORDER BY i.order_id, i.line";
+const PRODUCTS: Statement = Statement::new("products", products!("ORDER BY id LIMIT $1 OFFSET $2"));
+const PRODUCTS_AFTER: Statement = Statement::new("products after", products!("WHERE id > $2 ORDER BY id LIMIT $1"));
+const PRODUCTS_IN: Statement =
+    Statement::new("products in", products!("WHERE category = $3 ORDER BY id LIMIT $1 OFFSET $2"));
+const PRODUCTS_IN_AFTER: Statement =
+    Statement::new("products in after", products!("WHERE category = $3 AND id > $2 ORDER BY id LIMIT $1"));
+const PRODUCTS_BY_ID: Statement =
+    Statement::new("products by id", products!("WHERE id IN (SELECT value FROM json_each($1))"));
+const CUSTOMERS: Statement = Statement::new("customers", customers!("ORDER BY id LIMIT $1 OFFSET $2"));
+const CUSTOMERS_AFTER: Statement = Statement::new("customers after", customers!("AND id > $2 ORDER BY id LIMIT $1"));
+const CUSTOMERS_BY_ID: Statement =
+    Statement::new("customers by id", customers!("AND id IN (SELECT value FROM json_each($1))"));
+const ORDERS: Statement = Statement::new("orders", orders!("ORDER BY id DESC LIMIT $1 OFFSET $2"));
+const ORDERS_AFTER: Statement = Statement::new("orders after", orders!("WHERE id < $2 ORDER BY id DESC LIMIT $1"));
+const ORDERS_IN: Statement =
+    Statement::new("orders in", orders!("WHERE status = $3 ORDER BY id DESC LIMIT $1 OFFSET $2"));
+const ORDERS_IN_AFTER: Statement =
+    Statement::new("orders in after", orders!("WHERE status = $3 AND id < $2 ORDER BY id DESC LIMIT $1"));
+const ORDERS_BY_ID: Statement =
+    Statement::new("orders by id", orders!("WHERE id IN (SELECT value FROM json_each($1))"));
+const ITEMS: Statement = Statement::new(
+    "items",
+    "SELECT i.order_id, i.product_id, p.name, i.quantity, i.unit_price_cents \
+     FROM order_items i JOIN products p ON p.id = i.product_id \
+     WHERE i.order_id IN (SELECT value FROM json_each($1)) ORDER BY i.order_id, i.line",
+);
 // One statement sees one moment, so that the numbers agree.
-const STATS: &str = "SELECT status, count(*), sum(total_cents) FROM orders GROUP BY status \
-                     UNION ALL SELECT 'products', count(*), 0 FROM products \
-                     UNION ALL SELECT 'customers', count(*), 0 FROM customers WHERE deleted_at IS NULL";
+const STATS: Statement = Statement::new(
+    "stats",
+    "SELECT status, count(*), sum(total_cents) FROM orders GROUP BY status \
+     UNION ALL SELECT 'products', count(*), 0 FROM products \
+     UNION ALL SELECT 'customers', count(*), 0 FROM customers WHERE deleted_at IS NULL",
+);
+const PING: Statement = Statement::new("ping", "SELECT 1");
 
 /// Every statement that reads, by name, for whoever wants to know how it is executed. `$1` of a list is how many rows to
 /// fetch and `$2` where it starts, `$3` what it is filtered by; `$1` of the others are the identifiers.
 pub const STATEMENTS: [(&str, &str); 15] = [
-    ("products", PRODUCTS),
-    ("products after", PRODUCTS_AFTER),
-    ("products in", PRODUCTS_IN),
-    ("products in after", PRODUCTS_IN_AFTER),
-    ("products by id", PRODUCTS_BY_ID),
-    ("customers", CUSTOMERS),
-    ("customers after", CUSTOMERS_AFTER),
-    ("customers by id", CUSTOMERS_BY_ID),
-    ("orders", ORDERS),
-    ("orders after", ORDERS_AFTER),
-    ("orders in", ORDERS_IN),
-    ("orders in after", ORDERS_IN_AFTER),
-    ("orders by id", ORDERS_BY_ID),
-    ("items", ITEMS),
-    ("stats", STATS),
+    PRODUCTS.named(),
+    PRODUCTS_AFTER.named(),
+    PRODUCTS_IN.named(),
+    PRODUCTS_IN_AFTER.named(),
+    PRODUCTS_BY_ID.named(),
+    CUSTOMERS.named(),
+    CUSTOMERS_AFTER.named(),
+    CUSTOMERS_BY_ID.named(),
+    ORDERS.named(),
+    ORDERS_AFTER.named(),
+    ORDERS_IN.named(),
+    ORDERS_IN_AFTER.named(),
+    ORDERS_BY_ID.named(),
+    ITEMS.named(),
+    STATS.named(),
 ];
 
 pub(super) async fn products(mut lease: Lease, category: Option<&Category>, window: Window) -> Result<Rows<Product>> {
-    let sql = match (category.is_some(), window.after().is_some()) {
+    let statement = match (category.is_some(), window.after().is_some()) {
         (false, false) => PRODUCTS,
         (false, true) => PRODUCTS_AFTER,
         (true, false) => PRODUCTS_IN,
         (true, true) => PRODUCTS_IN_AFTER,
     };
     let (limit, start) = bounds(window);
-    let mut query = query(sql).bind(limit).bind(start);
+    let mut query = query(statement).bind(limit).bind(start);
     if let Some(category) = category {
         query = query.bind(category.as_str());
     }
@@ -104,9 +119,9 @@ pub(super) async fn products_by_id(mut lease: Lease, ids: impl Iterator<Item = i
 }
 
 pub(super) async fn customers(mut lease: Lease, window: Window) -> Result<Rows<Customer>> {
-    let sql = if window.after().is_some() { CUSTOMERS_AFTER } else { CUSTOMERS };
+    let statement = if window.after().is_some() { CUSTOMERS_AFTER } else { CUSTOMERS };
     let (limit, start) = bounds(window);
-    page(window, &fetch(&mut lease, query(sql).bind(limit).bind(start)).await?, customer)
+    page(window, &fetch(&mut lease, query(statement).bind(limit).bind(start)).await?, customer)
 }
 
 pub(super) async fn customers_by_id(mut lease: Lease, ids: impl Iterator<Item = i64>) -> Result<Vec<Customer>> {
@@ -116,14 +131,14 @@ pub(super) async fn customers_by_id(mut lease: Lease, ids: impl Iterator<Item = 
 }
 
 pub(super) async fn orders(mut lease: Lease, status: Option<OrderStatus>, window: Window) -> Result<Rows<Order>> {
-    let sql = match (status.is_some(), window.after().is_some()) {
+    let statement = match (status.is_some(), window.after().is_some()) {
         (false, false) => ORDERS,
         (false, true) => ORDERS_AFTER,
         (true, false) => ORDERS_IN,
         (true, true) => ORDERS_IN_AFTER,
     };
     let (limit, start) = bounds(window);
-    let mut query = query(sql).bind(limit).bind(start);
+    let mut query = query(statement).bind(limit).bind(start);
     if let Some(status) = status {
         query = query.bind(status.as_str());
     }
@@ -155,5 +170,5 @@ pub(super) async fn stats(mut lease: Lease) -> Result<Stats> {
 }
 
 pub(super) async fn ping(mut lease: Lease) -> Result<()> {
-    fetch(&mut lease, query("SELECT 1")).await.map(drop)
+    fetch(&mut lease, query(PING)).await.map(drop)
 }

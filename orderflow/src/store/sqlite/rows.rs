@@ -2,11 +2,11 @@
 
 use sqlx::{
     Row, Sqlite,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
+    sqlite::{SqliteQueryResult, SqliteRow},
 };
 use time::{Date, macros::format_description};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use super::Lease;
 use crate::{
@@ -14,19 +14,25 @@ use crate::{
     store::{
         Result, StoreError,
         decode::{status, valid},
+        statement,
     },
 };
 
+/// A statement with its parameters.
+pub(super) type Asked = statement::Asked<Sqlite>;
+
 /// Every row that a statement gives.
-pub(super) async fn fetch(lease: &mut Lease, query: Query<'_, Sqlite, SqliteArguments>) -> Result<Vec<SqliteRow>> {
-    let ended = timeout(lease.limit(), query.fetch_all(lease.begin())).await;
-    lease.settle(ended)
+pub(super) async fn fetch(lease: &mut Lease, asked: Asked) -> Result<Vec<SqliteRow>> {
+    let span = lease.ask(asked.statement);
+    let ended = timeout(lease.limit(), asked.query.fetch_all(lease.begin())).instrument(span).await;
+    lease.settle(ended, |rows| rows.len() as u64)
 }
 
 /// Runs a statement that gives no rows.
-pub(super) async fn execute(lease: &mut Lease, query: Query<'_, Sqlite, SqliteArguments>) -> Result<()> {
-    let ended = timeout(lease.limit(), query.execute(lease.begin())).await;
-    lease.settle(ended).map(drop)
+pub(super) async fn execute(lease: &mut Lease, asked: Asked) -> Result<()> {
+    let span = lease.ask(asked.statement);
+    let ended = timeout(lease.limit(), asked.query.execute(lease.begin())).instrument(span).await;
+    lease.settle(ended, SqliteQueryResult::rows_affected).map(drop)
 }
 
 /// Identifiers as one parameter, for `json_each`.

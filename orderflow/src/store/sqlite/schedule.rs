@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use sqlx::{Row, query};
+use sqlx::Row;
 
 use super::{
     Lease, SqliteStore,
@@ -19,36 +19,51 @@ use super::{
 use crate::{
     domain::Timestamp,
     scheduler::{Chunk, Lead, MonthDay, Progress, ScheduleStore},
-    store::{Result, StoreError},
+    store::{
+        Result, StoreError,
+        statement::{Statement, query},
+    },
 };
 
-const PROGRESS: &str = "SELECT value FROM scheduler_progress WHERE name = $1";
-const RECORD: &str = "INSERT INTO scheduler_progress (name, value, updated_at) VALUES ($1, $2, $3) \
-                      ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at";
+const PROGRESS: Statement = Statement::new("progress", "SELECT value FROM scheduler_progress WHERE name = $1");
+const RECORD: Statement = Statement::new(
+    "record progress",
+    "INSERT INTO scheduler_progress (name, value, updated_at) VALUES ($1, $2, $3) \
+     ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+);
 /// The condition on the day is as the index `customers_birthday` has it.
-const CELEBRATING: &str = "SELECT max(id), count(*) FROM (SELECT id FROM customers WHERE substr(birthday, 6) = $1 \
-                           AND id > $2 AND deleted_at IS NULL ORDER BY id LIMIT $3)";
-const BIRTHDAYS: &str = "INSERT INTO notifications (customer_id, occasion, kind, payload, due_at, created_at) \
-                         SELECT id, 'birthday:' || $4, 'birthday', json_object('year', $4), $5, $5 FROM customers \
-                         WHERE substr(birthday, 6) = $1 AND id > $2 AND id <= $3 AND deleted_at IS NULL ORDER BY id \
-                         ON CONFLICT (customer_id, occasion) DO NOTHING";
-const LAST_BEFORE: &str = "SELECT id FROM orders WHERE placed_at < $1 ORDER BY id DESC LIMIT 1";
-const PENDING: &str = "SELECT id, placed_at FROM orders WHERE status = 'pending' AND id > $1 ORDER BY id LIMIT $2";
-const REMINDERS: &str = "INSERT INTO notifications (customer_id, occasion, kind, payload, due_at, created_at) \
-                         SELECT o.customer_id, 'reminder:' || o.id, 'reminder', \
-                                json_object('order_id', o.id, 'total_cents', o.total_cents), $4, $4 \
-                         FROM orders o JOIN customers c ON c.id = o.customer_id AND c.deleted_at IS NULL \
-                         WHERE o.status = 'pending' AND o.id > $1 AND o.id <= $2 AND o.placed_at >= $3 ORDER BY o.id \
-                         ON CONFLICT (customer_id, occasion) DO NOTHING";
+const CELEBRATING: Statement = Statement::new(
+    "celebrating",
+    "SELECT max(id), count(*) FROM (SELECT id FROM customers WHERE substr(birthday, 6) = $1 \
+     AND id > $2 AND deleted_at IS NULL ORDER BY id LIMIT $3)",
+);
+const BIRTHDAYS: Statement = Statement::new(
+    "birthdays",
+    "INSERT INTO notifications (customer_id, occasion, kind, payload, due_at, created_at) \
+     SELECT id, 'birthday:' || $4, 'birthday', json_object('year', $4), $5, $5 FROM customers \
+     WHERE substr(birthday, 6) = $1 AND id > $2 AND id <= $3 AND deleted_at IS NULL ORDER BY id \
+     ON CONFLICT (customer_id, occasion) DO NOTHING",
+);
+const LAST_BEFORE: Statement =
+    Statement::new("last order before", "SELECT id FROM orders WHERE placed_at < $1 ORDER BY id DESC LIMIT 1");
+const PENDING: Statement = Statement::new(
+    "pending",
+    "SELECT id, placed_at FROM orders WHERE status = 'pending' AND id > $1 ORDER BY id LIMIT $2",
+);
+const REMINDERS: Statement = Statement::new(
+    "reminders",
+    "INSERT INTO notifications (customer_id, occasion, kind, payload, due_at, created_at) \
+     SELECT o.customer_id, 'reminder:' || o.id, 'reminder', \
+            json_object('order_id', o.id, 'total_cents', o.total_cents), $4, $4 \
+     FROM orders o JOIN customers c ON c.id = o.customer_id AND c.deleted_at IS NULL \
+     WHERE o.status = 'pending' AND o.id > $1 AND o.id <= $2 AND o.placed_at >= $3 ORDER BY o.id \
+     ON CONFLICT (customer_id, occasion) DO NOTHING",
+);
+const CHANGES: Statement = Statement::new("changes", "SELECT changes()");
 
 /// The statements whose plans matter, by name.
-pub const SCHEDULE: [(&str, &str); 5] = [
-    ("celebrating", CELEBRATING),
-    ("birthdays", BIRTHDAYS),
-    ("last order before", LAST_BEFORE),
-    ("pending", PENDING),
-    ("reminders", REMINDERS),
-];
+pub const SCHEDULE: [(&str, &str); 5] =
+    [CELEBRATING.named(), BIRTHDAYS.named(), LAST_BEFORE.named(), PENDING.named(), REMINDERS.named()];
 
 /// A schedule in a SQLite database.
 pub(in crate::store) struct Schedule {
@@ -184,7 +199,7 @@ impl Write for Reminders {
 
 /// How many rows the last statement has written.
 async fn changes(lease: &mut Lease) -> Result<u64> {
-    let rows = fetch(lease, query("SELECT changes()")).await?;
+    let rows = fetch(lease, query(CHANGES)).await?;
     let row = rows.first().ok_or(StoreError::Internal(sqlx::Error::RowNotFound))?;
     Ok(row.try_get::<i64, _>(0)? as u64)
 }

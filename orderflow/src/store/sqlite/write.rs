@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Row, query, sqlite::SqliteRow};
+use sqlx::{Row, sqlite::SqliteRow};
 
 use super::{
     Lease,
@@ -18,34 +18,66 @@ use crate::{
         Placed, Refused, Result, StoreError,
         decode::valid,
         placing::{Shelf, check},
+        statement::{Statement, query},
     },
+    telemetry::TraceContext,
 };
 
-const CREATE_CUSTOMER: &str = "INSERT INTO customers (name, email, birthday, created_at, updated_at) \
-                               VALUES ($1, $2, $3, $4, $4) RETURNING id, name, email, birthday, created_at, updated_at";
-const REPLACE_CUSTOMER: &str = "UPDATE customers SET name = $1, email = $2, birthday = $3, updated_at = $4 \
-                                WHERE id = $5 AND deleted_at IS NULL \
-                                RETURNING id, name, email, birthday, created_at, updated_at";
-const DELETE_CUSTOMER: &str = "UPDATE customers \
-                               SET name = NULL, email = NULL, birthday = NULL, updated_at = $2, deleted_at = $2 \
-                               WHERE id = $1 AND deleted_at IS NULL RETURNING id";
-const STORED: &str = "SELECT k.fingerprint, o.id, o.customer_id, o.placed_at, o.total_cents, \
-                             i.product_id, i.quantity, i.unit_price_cents \
-                      FROM idempotency_keys k JOIN orders o ON o.id = k.order_id \
-                      JOIN order_items i ON i.order_id = o.id WHERE k.key = $1 ORDER BY i.line";
-const BUYER: &str = "SELECT id FROM customers WHERE id = $1 AND deleted_at IS NULL";
-const SHELF: &str = "SELECT id, price_cents, stock FROM products WHERE id IN (SELECT value FROM json_each($1))";
-const ORDER: &str = "INSERT INTO orders (customer_id, status, total_cents, placed_at) \
-                     VALUES ($1, 'pending', $2, $3) RETURNING id";
+const CREATE_CUSTOMER: Statement = Statement::new(
+    "create customer",
+    "INSERT INTO customers (name, email, birthday, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $4) RETURNING id, name, email, birthday, created_at, updated_at",
+);
+const REPLACE_CUSTOMER: Statement = Statement::new(
+    "replace customer",
+    "UPDATE customers SET name = $1, email = $2, birthday = $3, updated_at = $4 \
+     WHERE id = $5 AND deleted_at IS NULL \
+     RETURNING id, name, email, birthday, created_at, updated_at",
+);
+const DELETE_CUSTOMER: Statement = Statement::new(
+    "delete customer",
+    "UPDATE customers \
+     SET name = NULL, email = NULL, birthday = NULL, updated_at = $2, deleted_at = $2 \
+     WHERE id = $1 AND deleted_at IS NULL RETURNING id",
+);
+const STORED: Statement = Statement::new(
+    "order by key",
+    "SELECT k.fingerprint, o.id, o.customer_id, o.placed_at, o.total_cents, \
+            i.product_id, i.quantity, i.unit_price_cents \
+     FROM idempotency_keys k JOIN orders o ON o.id = k.order_id \
+     JOIN order_items i ON i.order_id = o.id WHERE k.key = $1 ORDER BY i.line",
+);
+const BUYER: Statement = Statement::new("buyer", "SELECT id FROM customers WHERE id = $1 AND deleted_at IS NULL");
+const SHELF: Statement = Statement::new(
+    "shelf",
+    "SELECT id, price_cents, stock FROM products WHERE id IN (SELECT value FROM json_each($1))",
+);
+const ORDER: Statement = Statement::new(
+    "insert order",
+    "INSERT INTO orders (customer_id, status, total_cents, placed_at) \
+     VALUES ($1, 'pending', $2, $3) RETURNING id",
+);
 // One parameter holds every line: [[product, quantity, price], ...].
-const ITEMS: &str = "INSERT INTO order_items (order_id, line, product_id, quantity, unit_price_cents) \
-                     SELECT $1, key + 1, value ->> 0, value ->> 1, value ->> 2 FROM json_each($2)";
-const TAKE: &str = "UPDATE products SET stock = stock - line.quantity \
-                    FROM (SELECT value ->> 0 AS id, value ->> 1 AS quantity FROM json_each($1)) AS line \
-                    WHERE products.id = line.id";
-const KEY: &str = "INSERT INTO idempotency_keys (key, fingerprint, order_id, created_at) VALUES ($1, $2, $3, $4)";
-const EVENT: &str = "INSERT INTO outbox (kind, payload, created_at) \
-                     VALUES ('order.placed', json_object('order_id', $1, 'customer_id', $2, 'total_cents', $3), $4)";
+const ITEMS: Statement = Statement::new(
+    "insert items",
+    "INSERT INTO order_items (order_id, line, product_id, quantity, unit_price_cents) \
+     SELECT $1, key + 1, value ->> 0, value ->> 1, value ->> 2 FROM json_each($2)",
+);
+const TAKE: Statement = Statement::new(
+    "take from stock",
+    "UPDATE products SET stock = stock - line.quantity \
+     FROM (SELECT value ->> 0 AS id, value ->> 1 AS quantity FROM json_each($1)) AS line \
+     WHERE products.id = line.id",
+);
+const KEY: Statement = Statement::new(
+    "insert key",
+    "INSERT INTO idempotency_keys (key, fingerprint, order_id, created_at) VALUES ($1, $2, $3, $4)",
+);
+const EVENT: Statement = Statement::new(
+    "insert event",
+    "INSERT INTO outbox (kind, payload, created_at, trace) \
+     VALUES ('order.placed', json_object('order_id', $1, 'customer_id', $2, 'total_cents', $3), $4, $5)",
+);
 
 /// Somebody else's address is the one rule about customers that only the store can check.
 fn taken(error: StoreError) -> StoreError {
@@ -103,14 +135,18 @@ impl Write for DeleteCustomer {
     }
 }
 
-/// Accepts an order.
-pub(super) struct PlaceOrder(pub(super) OrderDraft, pub(super) Option<(IdempotencyKey, Fingerprint)>);
+/// Accepts an order, placed in that trace.
+pub(super) struct PlaceOrder(
+    pub(super) OrderDraft,
+    pub(super) Option<(IdempotencyKey, Fingerprint)>,
+    pub(super) Option<TraceContext>,
+);
 
 impl Write for PlaceOrder {
     type Answer = Placed;
 
     async fn make(&self, lease: &mut Lease) -> Result<Placed> {
-        let Self(draft, key) = self;
+        let Self(draft, key, trace) = self;
         // The key comes before every other rule: a repeated order that took the last of something was still accepted.
         if let Some((key, fingerprint)) = key
             && let Some((stored, receipt)) = stored(lease, key).await?
@@ -124,7 +160,7 @@ impl Write for PlaceOrder {
         let customer = !fetch(lease, query(BUYER).bind(draft.customer_id.get())).await?.is_empty();
         let found = shelf(lease, draft).await?;
         let (items, total_cents) = check(draft, customer, &found)?;
-        let receipt = insert(lease, draft, items, total_cents).await?;
+        let receipt = insert(lease, draft, items, total_cents, *trace).await?;
         if let Some((key, fingerprint)) = key {
             let query = query(KEY)
                 .bind(key.as_str())
@@ -143,6 +179,7 @@ async fn insert(
     draft: &OrderDraft,
     items: Vec<ReceiptItem>,
     total_cents: crate::domain::Cents,
+    trace: Option<TraceContext>,
 ) -> Result<Receipt> {
     let customer_id = draft.customer_id;
     let placed_at = Timestamp::now();
@@ -155,7 +192,8 @@ async fn insert(
         serde_json::to_string(&lines).map_err(|error| StoreError::Internal(sqlx::Error::Encode(error.into())))?;
     execute(lease, query(ITEMS).bind(id.get()).bind(lines.as_str())).await?;
     execute(lease, query(TAKE).bind(lines.as_str())).await?;
-    execute(lease, query(EVENT).bind(id.get()).bind(buyer).bind(total).bind(now)).await?;
+    let trace = trace.map(|trace| trace.to_string());
+    execute(lease, query(EVENT).bind(id.get()).bind(buyer).bind(total).bind(now).bind(trace)).await?;
     Ok(Receipt { id, customer_id, placed_at, total_cents, items })
 }
 

@@ -10,14 +10,9 @@ use std::{
 };
 
 use axum::{
-    Router,
     extract::State,
-    http::{
-        HeaderMap, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
-    },
-    response::{IntoResponse, Response},
-    routing::get,
+    http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use serde::Serialize;
 use tokio::sync::Mutex;
@@ -298,15 +293,4 @@ async fn live() -> Response {
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(full)).routes(routes!(ready)).routes(routes!(live))
-}
-
-/// What the process counts, for Prometheus.
-async fn metrics(State(app): State<App>) -> Response {
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store")], app.metrics.text()).into_response()
-}
-
-/// The operators' routes on this application.
-pub fn router(app: App) -> Router {
-    routes().split_for_parts().0.route("/metrics", get(metrics)).with_state(app)
 }
