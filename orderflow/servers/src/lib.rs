@@ -3,6 +3,7 @@
 //!
 //! [`Postgres`] is PostgreSQL, 13 or newer, with a [`Replica`] beside it and a [`PgBouncer`] before it where a test wants
 //! them; [`Redis`] is a cache, [`RabbitMq`] a broker; [`Nginx`] and [`HaProxy`] run the configuration that they are given.
+//! [`Prometheus`] and [`Alertmanager`] do too, and [`promtool`] and [`amtool`] check it.
 //! Each can be stopped, started again on its port, and paused. A [`Link`] in front of any server is a network that is slow,
 //! silent or broken; a [`Sink`], in this process, is a mail server with its faults, and a [`Collector`] takes traces and logs.
 //!
@@ -45,6 +46,7 @@ mod ports;
 mod postgres;
 mod process;
 mod programs;
+mod prometheus;
 mod proxy;
 mod rabbitmq;
 mod redis;
@@ -61,6 +63,7 @@ pub use pgbouncer::PgBouncer;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres, Replica, Settings, Stop};
 pub use programs::Missing;
+pub use prometheus::{Alertmanager, Prometheus, amtool, promtool};
 pub use proxy::{HaProxy, Nginx, Proxy};
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;

@@ -50,7 +50,7 @@ impl Telemetry {
         let (metrics, of) = (Metrics::default(), &config.telemetry);
         let recent = Recent::new(of.traces_kept, of.slow_request);
         let exporter = Exporter::start(of, sentry::address(of)?, &metrics)?;
-        let mut layers = log::layers(&config.log)?;
+        let mut layers = vec![log::layer(&config.log, &metrics)?];
         if of.traces {
             layers.push(traces(Exporter::spans(exporter.as_ref(), recent.clone())));
         }
