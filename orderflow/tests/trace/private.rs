@@ -150,7 +150,7 @@ fn tell(shop: &Shop, serve: &Program, break_the_database: impl FnOnce(&Shop)) {
     }
     let other = json!({ "customer_id": id, "items": [{ "product_id": 1, "quantity": 2 }] });
     assert_eq!(shop.send(serve, "POST", "/api/orders", &key, &other).status, 422);
-    assert_eq!(shop.sink.wait_for(1, LONG)[0].to, ADDRESS);
+    assert!(shop.sink.wait_for(1, LONG)[0].to.contains(ADDRESS));
 
     // The mail server quotes the address when it refuses it.
     let made = post(customer(OTHER_NAME, REFUSED_ADDRESS));
