@@ -6,6 +6,8 @@
 //!
 //! Where there are replicas, a batch is read at the newest position that one of its members needs. Those who need none in
 //! particular are in batches of their own: nobody else's position, true or made up, decides who answers them.
+//!
+//! A shared statement is asked for on behalf of one of those who share it: the first of them who is traced, or else the first.
 
 use std::{
     collections::HashMap,
@@ -15,9 +17,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::{runtime::Handle, sync::oneshot};
+use tracing::{Instrument, Span, field::Empty};
 
-use crate::store::{Position, StoreError};
+use crate::{
+    metrics::Metrics,
+    step,
+    store::{Position, StoreError},
+    telemetry::Work,
+};
 
 /// Statements that are under way at once. With one, the database idles while its answer is handed out; a third makes
 /// batches smaller and gains nothing.
@@ -31,7 +40,7 @@ pub type SharedError = Arc<StoreError>;
 
 type Loading<V> = Pin<Box<dyn Future<Output = Result<Vec<V>, StoreError>> + Send>>;
 type Answer<V> = Result<Option<V>, SharedError>;
-type Waiting<K, V> = Vec<(K, Position, oneshot::Sender<Answer<V>>)>;
+type Waiting<K, V> = Vec<Waiter<K, V>>;
 
 /// Loads single values by key, several at a time.
 pub struct Coalescer<K, V>(Arc<Inner<K, V>>);
@@ -40,6 +49,8 @@ struct Inner<K, V> {
     state: Mutex<State<K, V>>,
     load: Box<dyn Fn(Vec<K>, Position) -> Loading<V> + Send + Sync>,
     key: fn(&V) -> K,
+    /// How many keys statements ask for.
+    sizes: Histogram,
     /// Whether reads are put together at all; without it every read is a statement of its own.
     together: bool,
 }
@@ -52,14 +63,48 @@ struct State<K, V> {
     others_next: bool,
 }
 
+/// Somebody who waits for a statement that is to be shared.
+struct Waiter<K, V> {
+    key: K,
+    position: Position,
+    sender: oneshot::Sender<Answer<V>>,
+    asker: Option<Asker>,
+}
+
+/// What a key is asked for, and the span of the wait.
+struct Asker {
+    work: Work,
+    span: Span,
+}
+
+impl Asker {
+    /// Who a statement that these share is asked for.
+    fn first(askers: &[Self]) -> Option<&Self> {
+        askers.iter().find(|asker| asker.work.trace().sampled).or(askers.first())
+    }
+
+    /// Says in what is traced how many keys are asked for together, and in which trace that is seen.
+    fn tell(askers: &[Self], keys: usize) {
+        let Some(first) = Self::first(askers).filter(|first| first.work.trace().sampled) else { return };
+        let trace = first.work.trace().trace.to_string();
+        for Self { work, span } in askers {
+            if work.trace().sampled {
+                span.record("batch.size", keys).record("statement.trace_id", &trace);
+            }
+        }
+    }
+}
+
 impl<K, V> Coalescer<K, V>
 where
     K: Copy + Eq + Hash + Send + 'static,
     V: Clone + Send + 'static,
 {
-    /// `load` gives the values that exist among at most [`MAX_BATCH`] distinct keys, in any order, from a copy of the
+    /// What is read is called `what`. `load` gives the values that exist among at most [`MAX_BATCH`] distinct keys, in any order, from a copy of the
     /// database that is at least so new; `key` gives a value's own.
     pub fn new<F>(
+        what: &'static str,
+        metrics: &Metrics,
         together: bool,
         key: fn(&V) -> K,
         load: impl Fn(Vec<K>, Position) -> F + Send + Sync + 'static,
@@ -72,6 +117,7 @@ where
             state,
             load: Box::new(move |keys, position| Box::pin(load(keys, position))),
             key,
+            sizes: metrics.db_batch_size.get_or_create_owned(&[("what", what)]),
             together,
         }))
     }
@@ -82,7 +128,7 @@ where
     /// What the statement failed with, shared by everybody whose key was in it.
     pub async fn get(&self, key: K, position: Position) -> Answer<V> {
         if !self.0.together {
-            return Ok((self.0.load)(vec![key], position).await?.pop());
+            return Ok(self.0.ask(vec![key], position).await?.pop());
         }
         // ANCHOR: wait
         let turn = {
@@ -92,14 +138,17 @@ where
                 None
             } else {
                 let (sender, receiver) = oneshot::channel();
-                state.waiting[usize::from(position != Position::START)].push((key, position, sender));
-                Some(receiver)
+                let span = step!("shared statement", batch.size = Empty, statement.trace_id = Empty);
+                let asker = Work::current().map(|work| Asker { work, span: span.clone() });
+                let waiter = Waiter { key, position, sender, asker };
+                state.waiting[usize::from(position != Position::START)].push(waiter);
+                Some(receiver.instrument(span))
             }
         };
         let Some(turn) = turn else {
             // It meets nobody: no task, no channel, no delay.
             let _slot = Slot(Arc::clone(&self.0));
-            return Ok((self.0.load)(vec![key], position).await?.pop());
+            return Ok(self.0.ask(vec![key], position).await?.pop());
         };
         // ANCHOR_END: wait
         // The sender is dropped unused only if `load` panicked.
@@ -108,6 +157,12 @@ where
 }
 
 impl<K, V> Inner<K, V> {
+    /// Asks for these keys with one statement.
+    fn ask(&self, keys: Vec<K>, position: Position) -> Loading<V> {
+        self.sizes.observe(keys.len() as f64);
+        (self.load)(keys, position)
+    }
+
     /// No panic happens while it is held, so that its state is whole even where it says otherwise.
     fn lock(&self) -> MutexGuard<'_, State<K, V>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -149,17 +204,26 @@ where
     async fn serve(self) {
         while let Some(batch) = self.next() {
             let mut waiting: HashMap<K, Vec<oneshot::Sender<Answer<V>>>> = HashMap::with_capacity(batch.len());
-            let mut newest = Position::START;
-            for (key, position, sender) in batch {
+            let (mut newest, mut askers) = (Position::START, Vec::with_capacity(batch.len()));
+            for Waiter { key, position, sender, asker } in batch {
                 if !sender.is_closed() {
                     newest = newest.max(position);
                     waiting.entry(key).or_default().push(sender);
+                    askers.extend(asker);
                 }
             }
             if waiting.is_empty() {
                 continue;
             }
-            match (self.0.load)(waiting.keys().copied().collect(), newest).await {
+            Asker::tell(&askers, waiting.len());
+            let loading = self.0.ask(waiting.keys().copied().collect(), newest);
+            let loaded = match Asker::first(&askers) {
+                Some(Asker { work, span }) => work.clone().scope(loading.instrument(span.clone())).await,
+                None => loading.await,
+            };
+            // Before anybody goes on, so that no span outlasts its request for this.
+            drop(askers);
+            match loaded {
                 Ok(values) => {
                     for value in values {
                         let mut senders = waiting.remove(&(self.0.key)(&value)).unwrap_or_default();

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use prometheus_client::{
-    encoding::text::encode,
+    encoding::text::{encode_eof, encode_registry},
     metrics::{
         counter::Counter,
         exemplar::HistogramWithExemplars,
@@ -97,11 +97,11 @@ metrics! {
     http_request_duration: TracedDurations<2> = Family::new_with_constructor(Seconds), Unit::Seconds;
     /// Requests that are worked on, by route.
     http_requests_in_flight: Family<Labels<1>, Gauge> = Family::default();
-    /// Statements that a request asked the database for, by route. One that was shared counts for whoever asked first.
+    /// Statements that a request asked the database for, by route. One that was shared counts for one of those who shared it.
     http_request_statements: Family<Labels<1>, Histogram, Few> = Family::new_with_constructor(Few);
     /// Connections that are open, by listener: public or ops.
     active_connections: Family<Labels<1>, Gauge> = Family::default();
-    /// Statements, by name and by how they ended: ok, error or timeout.
+    /// Statements, by name and by how they ended: ok, error, timeout, or abandoned by whoever asked.
     db_queries: Family<Labels<2>, Counter> = Family::default();
     /// How long statements took, by name, without the wait for a connection.
     db_query_duration: TracedDurations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
@@ -121,7 +121,8 @@ metrics! {
     telemetry_export_duration: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
     /// Lines that were logged, by level.
     log_lines: Family<Labels<1>, Counter> = Family::default();
-    /// Profiles that were taken, by kind and outcome: done, busy or refused.
+    /// Profiles that were asked for, by kind and by what came of it: done, busy with another, refused since it was asked for
+    /// wrongly or cannot be taken, abandoned by its client, or failed.
     profiles: Family<Labels<2>, Counter> = Family::default();
     /// How late a task runs after the moment for which it asked to be woken: a thread that is blocked makes all others late.
     tokio_scheduling_delay: Histogram = Seconds.new_metric(), Unit::Seconds;
@@ -202,8 +203,14 @@ impl std::ops::Deref for Metrics {
 impl Metrics {
     /// Everything, in the `OpenMetrics` text format.
     pub fn text(&self) -> String {
+        self.text_with(&Registry::default())
+    }
+
+    /// The same, and behind it what else there is to tell at this moment.
+    pub fn text_with(&self, now: &Registry) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a String takes everything");
+        let written = encode_registry(&mut text, &self.registry).and_then(|()| encode_registry(&mut text, now));
+        written.and_then(|()| encode_eof(&mut text)).expect("a String takes everything");
         text
     }
 }

@@ -20,6 +20,7 @@ use std::{
 
 use moka::Expiry;
 use prometheus_client::metrics::counter::Counter;
+use tracing::{Instrument, Span, field::Empty};
 
 pub use tags::{Tag, Tags};
 
@@ -30,7 +31,9 @@ use crate::{
     http::Representation,
     metrics::Metrics,
     redis::Redis,
+    step,
     store::StoreError,
+    telemetry::{sampled, span::attribute},
 };
 use shared::{Found, Shared};
 
@@ -148,15 +151,33 @@ impl Cache {
             && self.holds(&entry)
         {
             self.counts.memory.inc();
+            if sampled() {
+                attribute(&Span::current(), "cache.hit", true);
+            }
             return entry.lookup;
         }
+        let span = step!("cache", cache.hit = Empty, cache.level = Empty);
+        self.look(entries, &key, load, &span).instrument(span.clone()).await
+    }
+
+    /// The answer where memory has none, with a span that is told where it was found.
+    async fn look<F>(
+        &self,
+        entries: &moka::future::Cache<Key, Entry>,
+        key: &Key,
+        load: impl Fn() -> F + Send + Sync,
+        span: &Span,
+    ) -> Lookup
+    where
+        F: Future<Output = Result<Option<Loaded>, Arc<StoreError>>> + Send,
+    {
         let asked = self.tags.now();
         loop {
             // Whether it was this caller who filled the entry, which counts how.
             let filled = AtomicBool::new(false);
             let fill = async {
                 filled.store(true, Ordering::Relaxed);
-                self.fill(&key, &load).await
+                self.fill(key, &load, span).await
             };
             let entry =
                 entries.entry(key.clone()).or_insert_with_if(fill, |entry| !self.holds(entry)).await.into_value();
@@ -164,6 +185,7 @@ impl Cache {
             if entry.loaded >= asked || !self.tags.changed_since(entry.loaded, &entry.places) {
                 if !filled.into_inner() {
                     let answered = matches!(entry.lookup, Ok(Some(_)));
+                    span.record("cache.hit", answered).record("cache.level", "memory");
                     let count = if answered { &self.counts.memory } else { &self.counts.misses };
                     count.inc();
                 }
@@ -172,7 +194,7 @@ impl Cache {
         }
     }
 
-    async fn fill<F>(&self, key: &Key, load: impl Fn() -> F) -> Entry
+    async fn fill<F>(&self, key: &Key, load: impl Fn() -> F, span: &Span) -> Entry
     where
         F: Future<Output = Result<Option<Loaded>, Arc<StoreError>>>,
     {
@@ -183,6 +205,7 @@ impl Cache {
             match shared.lookup(&name, &self.tags).await {
                 Found::Hit(hit) => {
                     self.counts.redis.inc();
+                    span.record("cache.hit", true).record("cache.level", "redis");
                     let lookup = Ok(Some(Arc::new(Representation::of(hit.body))));
                     // What is kept for a while there and then here would be kept for longer than anybody said.
                     let ttl = jittered(ttl).min(hit.left);
@@ -193,6 +216,7 @@ impl Cache {
             }
         }
         self.counts.misses.inc();
+        span.record("cache.hit", false);
         let loaded = self.tags.now();
         let (lookup, places) = match load().await {
             Ok(Some(Loaded { representation, tags })) => {
@@ -233,6 +257,11 @@ impl Cache {
             () = shared.stay_joined() => {}
             () = shared.listen(&self.tags) => {}
         }
+    }
+
+    /// How many answers are kept in memory, and how many bytes they take. Recent changes may not show yet.
+    pub fn size(&self) -> (u64, u64) {
+        self.entries.as_ref().map_or((0, 0), |entries| (entries.entry_count(), entries.weighted_size()))
     }
 
     fn holds(&self, entry: &Entry) -> bool {

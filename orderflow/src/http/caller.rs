@@ -2,7 +2,7 @@
 
 use axum::{
     extract::FromRequestParts,
-    http::{header::AUTHORIZATION, request::Parts},
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
 };
 
 use super::{
@@ -24,7 +24,7 @@ impl FromRequestParts<App> for Writer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        caller(parts, app, Role::Writer).map(|name| Self { name })
+        key(&parts.headers, app, Role::Writer).map(|name| Self { name })
     }
 }
 
@@ -32,13 +32,17 @@ impl FromRequestParts<App> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        caller(parts, app, Role::Admin).map(|_| Self)
+        key(&parts.headers, app, Role::Admin).map(|_| Self)
     }
 }
 
-fn caller(parts: &Parts, app: &App, needed: Role) -> Result<String, Problem> {
+/// Whose key these headers present, if it allows what is needed.
+///
+/// # Errors
+/// If there is no key, it is unknown, or its role is too low.
+pub(crate) fn key(headers: &HeaderMap, app: &App, needed: Role) -> Result<String, Problem> {
     let wrong = |why: &str| Problem::new(Kind::Unauthorized).field("Authorization", why);
-    let mut values = parts.headers.get_all(AUTHORIZATION).iter();
+    let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or_else(|| wrong("must be there: Bearer, a space, and an API key"))?;
     if values.next().is_some() {
         return Err(wrong("is given twice"));

@@ -41,14 +41,14 @@ impl<T: FromStr<Err = Invalid>> FromRequestParts<App> for Id<T> {
 }
 
 /// The parameters of a query, each at most once, none that the route does not know.
-pub(super) struct Query {
+pub(crate) struct Query {
     pairs: Vec<(String, String)>,
     errors: Vec<FieldError>,
 }
 
 impl Query {
     /// Takes a request's query apart; `known` are the names that the route has.
-    pub(super) fn of(parts: &Parts, known: &[&str]) -> Self {
+    pub(crate) fn of(parts: &Parts, known: &[&str]) -> Self {
         let mut query = Self { pairs: Vec::new(), errors: Vec::new() };
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             let why = if !known.contains(&&*name) {
@@ -68,7 +68,7 @@ impl Query {
     }
 
     /// The parameter of this name. What is wrong with it is kept for [`Query::done`].
-    pub(super) fn get<T: FromStr<Err = Invalid>>(&mut self, name: &str) -> Option<T> {
+    pub(crate) fn get<T: FromStr<Err = Invalid>>(&mut self, name: &str) -> Option<T> {
         let (_, text) = self.pairs.iter().find(|(other, _)| other == name)?;
         match text.parse() {
             Ok(value) => Some(value),
@@ -94,7 +94,7 @@ impl Query {
     ///
     /// # Errors
     /// All that was wrong with the query.
-    pub(super) fn done(self) -> Result<(), Problem> {
+    pub(crate) fn done(self) -> Result<(), Problem> {
         if self.errors.is_empty() { Ok(()) } else { Err(Problem::new(Kind::BadRequest).fields(self.errors)) }
     }
 }

@@ -1,10 +1,10 @@
 //! The public API: a router a resource, and what they share.
 
-mod caller;
+pub(crate) mod caller;
 mod customers;
 mod docs;
 pub mod edge;
-mod extract;
+pub(crate) mod extract;
 mod limits;
 mod orders;
 mod position;
@@ -15,6 +15,7 @@ pub mod route;
 mod seen;
 mod stats;
 pub mod stream;
+pub(crate) mod weigh;
 
 use std::sync::Arc;
 
@@ -118,12 +119,13 @@ impl App {
             keys,
             health: Health::new(Arc::clone(&store), shared.redis.clone()),
             events: Events::new(config.events.clone(), shared.feed, metrics.clone()),
-            metrics,
             recent,
             wake: shared.wake,
             redis: shared.redis,
             replicated,
             products: Coalescer::new(
+                "products",
+                &metrics,
                 together,
                 |product: &Product| product.id,
                 move |ids: Vec<ProductId>, position| {
@@ -132,6 +134,8 @@ impl App {
                 },
             ),
             orders: Coalescer::new(
+                "orders",
+                &metrics,
                 together,
                 |order: &Order| order.id,
                 move |ids: Vec<OrderId>, position| {
@@ -140,6 +144,8 @@ impl App {
                 },
             ),
             customers: Coalescer::new(
+                "customers",
+                &metrics,
                 together,
                 |customer: &Customer| customer.id,
                 move |ids: Vec<CustomerId>, position| {
@@ -148,6 +154,7 @@ impl App {
                 },
             ),
             store,
+            metrics,
             config,
         }))
     }

@@ -64,6 +64,16 @@ kinds! {
     NotFound = "not-found", NOT_FOUND, "There is no such thing";
     /// The path exists, with other methods, which the header `Allow` lists.
     MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "The resource does not have this method";
+    /// The operators' listener is asked under a name that is not its own: `ops.hosts` lists the names it has beside `localhost`
+    /// and addresses.
+    Misdirected = "misdirected", MISDIRECTED_REQUEST, "This listener does not have that name";
+    /// A page of another origin asks the operators' listener for something, in somebody's browser. It is for people and
+    /// programs, not for pages of others.
+    Foreign = "foreign-origin", FORBIDDEN, "Pages of other origins may not ask this";
+    /// A profile is being taken, and a process can take one at a time. `Retry-After` says when that one ends.
+    ProfileTaken = "profile-taken", CONFLICT, "Another profile is being taken";
+    /// The process was not built or started so that it could take this profile. `detail` says what to change.
+    NoProfile = "no-profile", NOT_IMPLEMENTED, "This process cannot take such a profile";
     /// The request took longer to arrive than the service waits, which is `http.request_timeout` for the whole of it.
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The request did not arrive in time";
     /// No two customers share an address. Nothing was written.

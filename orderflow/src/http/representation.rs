@@ -11,13 +11,15 @@ use axum::{
     body::Body,
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
+        header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
     },
     response::Response,
 };
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use serde::Serialize;
+
+use super::weigh;
 
 /// Bodies below this many bytes are sent as they are: they fit one packet either way.
 const WORTH_COMPRESSING: usize = 1_024;
@@ -168,27 +170,9 @@ fn brotli(body: &[u8]) -> Bytes {
     compressed.into()
 }
 
-/// The encoding that the client likes best; among equals brotli, then gzip. (RFC 9110, 12.5.3)
+/// The encoding that the client likes best; among equals brotli, then gzip.
 fn best(request: &HeaderMap) -> Encoding {
-    let mut weights = [None::<f32>; 3];
-    let mut rest = None;
-    let items =
-        request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(','));
-    for item in items {
-        let mut parts = item.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default();
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
-        match name.to_ascii_lowercase().as_str() {
-            "br" => weights[0] = Some(weight),
-            "gzip" | "x-gzip" => weights[1] = Some(weight),
-            "identity" => weights[2] = Some(weight),
-            "*" => rest = Some(weight),
-            _ => {}
-        }
-    }
-    let [brotli, gzip, _] = weights.map(|weight| weight.or(rest).unwrap_or(0.0));
-    // What is not mentioned is acceptable as identity unless it was ruled out.
-    let identity = weights[2].or(rest).unwrap_or(f32::MIN_POSITIVE);
+    let [brotli, gzip, identity] = weigh::encodings(request);
     if brotli > 0.0 && brotli >= gzip && brotli >= identity {
         Encoding::Brotli
     } else if gzip > 0.0 && gzip >= identity {
@@ -200,6 +184,8 @@ fn best(request: &HeaderMap) -> Encoding {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::ACCEPT_ENCODING;
+
     use super::*;
 
     fn accepting(value: &str) -> Encoding {

@@ -1,10 +1,11 @@
-//! Counting and timing of operations on Redis.
+//! Counting, timing and tracing of operations on Redis.
 
 use std::time::Instant;
 
 use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
+use tracing::{Span, field::Empty};
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, step};
 
 macro_rules! operations {
     ($($(#[doc = $doc:literal])* $name:ident = $label:literal,)*) => {
@@ -74,25 +75,40 @@ impl Meter {
     }
 
     pub(super) fn start(&self, operation: Operation) -> Timer<'_> {
-        Timer { meters: &self.0[operation as usize], began: None }
+        let name = Operation::LABELS[operation as usize];
+        Timer { meters: &self.0[operation as usize], name, began: None, span: Span::none() }
     }
 }
 
 /// One operation. Dropped before its end it was given up by whoever had asked, which counts as nothing.
 pub(super) struct Timer<'a> {
     meters: &'a Meters,
+    name: &'static str,
     began: Option<Instant>,
+    span: Span,
 }
 
 impl Timer<'_> {
-    /// From now on it takes time. What is refused takes none.
-    pub(super) fn begins(&mut self) {
+    /// From now on it takes time, which is spent in this span. What is refused takes none.
+    pub(super) fn begins(&mut self) -> Span {
+        self.span = step!(
+            "redis",
+            otel.kind = "client",
+            otel.status_code = Empty,
+            db.system.name = "redis",
+            db.operation.name = self.name,
+            error.type = Empty,
+        );
         self.began = Some(Instant::now());
+        self.span.clone()
     }
 
     /// Counts it, and gives its result.
     pub(super) fn end<T>(self, outcome: Outcome, result: T) -> T {
         self.meters.outcomes[outcome as usize].inc();
+        if outcome != Outcome::Ok {
+            self.span.record("otel.status_code", "ERROR").record("error.type", Outcome::LABELS[outcome as usize]);
+        }
         if let Some(began) = self.began {
             self.meters.duration.observe(began.elapsed().as_secs_f64());
         }

@@ -9,6 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use ::redis::{Client, FromRedisValue, IntoConnectionInfo, RedisResult, Script, io::tcp::TcpSettings};
 use tokio::{sync::watch, task::JoinHandle};
+use tracing::Instrument;
 
 pub use meter::Operation;
 pub use session::Session;
@@ -148,8 +149,8 @@ impl Redis {
         let mut timer = self.0.meter.start(operation);
         let Some(session) = session else { return timer.end(Outcome::Refused, Err(Error::Refused)) };
         let Ok(permit) = self.0.breaker.enter() else { return timer.end(Outcome::Refused, Err(Error::Refused)) };
-        timer.begins();
-        match tokio::time::timeout(self.0.timeout, work(session.clone())).await {
+        let span = timer.begins();
+        match tokio::time::timeout(self.0.timeout, work(session.clone())).instrument(span).await {
             Ok(Ok(value)) => {
                 permit.succeeded();
                 timer.end(Outcome::Ok, Ok(value))

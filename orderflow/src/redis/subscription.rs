@@ -6,6 +6,7 @@ use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
+use tracing::Instrument;
 
 use super::{
     Operation, Redis, Task,
@@ -80,14 +81,14 @@ async fn listen(
 ) -> Result<(), NotConnected> {
     let patience = patience(redis.0.timeout);
     let mut timer = redis.0.meter.start(Operation::Subscribe);
-    timer.begins();
+    let span = timer.begins();
     let connect = async {
         let mut pubsub = redis.0.client.get_async_pubsub().await?;
         let names: Vec<_> = channels.iter().map(|channel| redis.name(channel)).collect();
         pubsub.subscribe(names).await?;
         ::redis::RedisResult::Ok(pubsub)
     };
-    let connected = match timeout(patience, connect).await {
+    let connected = match timeout(patience, connect).instrument(span).await {
         Ok(Ok(pubsub)) => timer.end(Outcome::Ok, Ok(pubsub)),
         Ok(Err(_)) => timer.end(Outcome::Error, Err(NotConnected)),
         Err(_) => timer.end(Outcome::Timeout, Err(NotConnected)),

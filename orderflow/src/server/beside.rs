@@ -13,7 +13,7 @@ use crate::{
     http::{App, Shared},
     jobs::Wake,
     metrics::Metrics,
-    ops::Health,
+    ops::{self, Health},
     store::{self, Backend},
     telemetry::Telemetry,
 };
@@ -66,6 +66,7 @@ pub async fn work(
         background: &mut background,
     };
     let told = start(bench)?;
+    background.spawn(|stop| ops::watch_delay(metrics, stop));
     let (phase, phases) = watch::channel(Phase::Serving);
     let served = show_operators(listener, &app, phases);
     announce(&told, address, &config);

@@ -7,11 +7,13 @@ mod listener;
 use std::{future::Future, io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use hyper::{Request, body::Incoming};
 use hyper_util::service::TowerToHyperService;
 use tokio::{
     net::{TcpListener, TcpSocket},
     sync::watch,
 };
+use tower::ServiceExt;
 
 pub use beside::{Bench, work};
 
@@ -24,7 +26,8 @@ use crate::{
         self, App, Shared,
         edge::{Connection, Edge},
     },
-    jobs, ops,
+    jobs,
+    ops::{self, Peer},
     redis::Redis,
     scheduler,
     store::{
@@ -108,6 +111,7 @@ pub async fn start_seen(config: Config, telemetry: Telemetry) -> Result<Running>
         let app = app.clone();
         async move { app.cache.follow(stop).await }
     });
+    background.spawn(|stop| ops::watch_delay(app.metrics.clone(), stop));
     background.spawn(|stop| app.events.clone().run(stop));
     background.spawn(|stop| events::announce(app.events.clone(), announcer, stop));
     if in_process(&config) {
@@ -193,7 +197,13 @@ impl Running {
 fn show_operators(listener: TcpListener, app: &App, phases: watch::Receiver<Phase>) -> Served {
     let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: app.config.http.idle_timeout };
     let router = ops::router(app.clone());
-    listener::serve(listener, limits, phases, move |_, _| TowerToHyperService::new(router.clone()))
+    listener::serve(listener, limits, phases, move |peer, _| {
+        let peer = Peer(peer.ip());
+        TowerToHyperService::new(router.clone().map_request(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            request
+        }))
+    })
 }
 
 fn bind(setting: &str, address: SocketAddr) -> Result<TcpListener> {

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use super::{MAX_BODY, Moment, Shared, Tags};
-use crate::redis::{Operation, Session};
+use crate::{
+    redis::{Operation, Session},
+    step, telemetry,
+};
 
 /// What the second level has.
 pub(in crate::cache) enum Found {
@@ -70,7 +73,7 @@ impl Ticket {
         value.extend_from_slice(&head);
         value.extend_from_slice(format!("{}\n{key}", key.len()).as_bytes());
         value.extend_from_slice(body);
-        tokio::spawn(async move {
+        let storing = async move {
             let mut ticket = self;
             let mark = ticket.mark.take().unwrap_or_default();
             let (shared, memory) = (&ticket.shared, ticket.shared.memory());
@@ -84,22 +87,27 @@ impl Ticket {
                 .redis
                 .script::<i64>(Some(ticket.session.clone()), Operation::Store, &shared.scripts.store, &keys, &arguments)
                 .await;
-        });
+        };
+        // A step of its own, that may take longer than the one that it is part of.
+        step!("keep an answer").in_scope(|| telemetry::spawn(storing));
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let Some(mark) = self.mark.take() else { return };
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
         let (shared, session) = (Arc::clone(&self.shared), self.session.clone());
         let slot = std::mem::take(&mut self.slot);
-        runtime.spawn(async move {
+        let releasing = async move {
             let release = &shared.scripts.release;
             let (keys, arguments) = ([slot.as_str()], [mark.as_bytes()]);
             // Without it the others wait until the lease ends.
             let _ = shared.redis.script::<i64>(Some(session), Operation::Release, release, &keys, &arguments).await;
-        });
+        };
+        step!("let others load").in_scope(|| telemetry::spawn(releasing));
     }
 }
 

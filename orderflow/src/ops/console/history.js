@@ -126,6 +126,9 @@ export function unseen(scrape, family, quiet = "none yet") {
     return scrape.families.has(family) ? quiet : "no data";
 }
 
+/** The outcomes of statements that failed. Whoever abandoned one had left. */
+export const FAILED = (outcome) => outcome === "error" || outcome === "timeout";
+
 /** Which part of what was looked for was in a cache. */
 export function cached(view) {
     const [hits, misses] = [view.count("cache_hits_total"), view.count("cache_misses_total")];

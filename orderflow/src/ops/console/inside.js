@@ -3,7 +3,7 @@
 import { $, h, say, traceLink } from "./dom.js";
 import { facts, table } from "./facts.js";
 import { bytes, clock, count, digits, duration, few, maybe, percent, rate, span } from "./format.js";
-import { cached, gauge, unseen, values } from "./history.js";
+import { FAILED, cached, gauge, unseen, values } from "./history.js";
 
 const RECENT = 60;
 
@@ -136,7 +136,7 @@ export function inside() {
             key: statement, rate: view.rate("db_queries_total", { statement }),
             p50: view.quantile(0.5, "db_query_duration_seconds", { statement }),
             p99: view.quantile(0.99, "db_query_duration_seconds", { statement }),
-            failed: view.count("db_queries_total", { statement, outcome: (outcome) => outcome !== "ok" }),
+            failed: view.count("db_queries_total", { statement, outcome: FAILED }),
         })));
     };
 }

@@ -4,7 +4,7 @@ import { chart } from "./chart.js";
 import { $, say, show, traceLink } from "./dom.js";
 import { facts } from "./facts.js";
 import { count, duration, few, maybe, percent, rate } from "./format.js";
-import { cached, exemplar, gauge, unseen, values } from "./history.js";
+import { FAILED, cached, exemplar, gauge, unseen, values } from "./history.js";
 
 /** How many seconds the large numbers are about. */
 const RECENT = 10;
@@ -83,7 +83,7 @@ export function signals(limits) {
             ["4xx answers", maybe(view.rate("http_requests_total", status("4")), rate)],
             ["Clients that left", maybe(view.rate("http_requests_total", { status: "gone" }), rate)],
             ["Refused, at a limit", maybe(view.rate("bulkhead_refusals_total"), rate), { unknown: unseen(last, "bulkhead_refusals") }],
-            ["Statements that failed", maybe(view.rate("db_queries_total", { outcome: (outcome) => outcome !== "ok" }), rate)],
+            ["Statements that failed", maybe(view.rate("db_queries_total", { outcome: FAILED }), rate)],
             ["Errors logged", maybe(logged, count), { unknown: unseen(last, "log_lines") }],
         ]);
 
