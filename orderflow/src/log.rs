@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use anyhow::{Context, Result};
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::config::{Log, LogFormat};
 
@@ -12,11 +12,11 @@ use crate::config::{Log, LogFormat};
 /// filter that names their target has its way.
 const QUIET: &str = "sqlx::query=warn,lapin=off";
 
-/// Sends every event that the configuration asks for to standard error, from now on and for the whole process.
+/// What sends every event that the configuration asks for to standard error.
 ///
 /// # Errors
-/// If that was done before, or the filter is malformed, which that of a checked configuration is not.
-pub fn init(log: &Log) -> Result<()> {
+/// If the filter is malformed, which that of a checked configuration is not.
+pub fn layers(log: &Log) -> Result<Vec<Box<dyn Layer<Registry> + Send + Sync>>> {
     let filter = filter(&log.filter)?;
     let terminal = io::stderr().is_terminal();
     let people = match log.format {
@@ -31,16 +31,21 @@ pub fn init(log: &Log) -> Result<()> {
     } else {
         lines.json().flatten_event(true).with_span_list(false).boxed()
     };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().context("logging was set up before")
+    Ok(vec![lines.with_filter(filter).boxed()])
 }
 
-fn filter(configured: &str) -> Result<EnvFilter> {
+/// Which events are asked for.
+///
+/// # Errors
+/// If the filter is malformed.
+pub(crate) fn filter(configured: &str) -> Result<EnvFilter> {
     EnvFilter::builder().parse(format!("{QUIET},{configured}")).context("log.filter")
 }
 
 #[cfg(test)]
 mod tests {
     use tracing::Level;
+    use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
 

@@ -15,7 +15,10 @@ pub(crate) use probes::routes;
 pub use probes::{BrokerCheck, Check, Health, Lesser, ReplicaCheck, Report, Status};
 pub use runtime::watch_delay;
 
-use crate::http::{App, Kind, Problem};
+use crate::{
+    http::{App, Kind, Problem},
+    telemetry,
+};
 use scrape::Scrape;
 
 /// The operators' routes on this application.
@@ -25,6 +28,7 @@ pub fn router(app: App) -> Router {
         .split_for_parts()
         .0
         .route("/metrics", get(move |headers: HeaderMap| scrape.clone().answer(headers)))
+        .merge(telemetry::routes())
         .merge(console::routes())
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .fallback(async || Problem::new(Kind::NotFound).detail("The operators' listener has no such route."))

@@ -67,7 +67,8 @@ pub fn server(work: &Work, parent: Option<TraceContext>, method: &'static str, r
 
 /// Says how a request was answered.
 pub fn answered(span: &Span, status: u16) {
-    span.record("http.response.status_code", status);
+    // Unsigned numbers would become texts.
+    span.record("http.response.status_code", i64::from(status));
     if status >= 500 {
         failed(span);
     }
