@@ -78,14 +78,22 @@ pub fn files<S: Clone + Send + Sync + 'static>() -> Router<S> {
     })
 }
 
-fn file(path: &str, mut answer: Response) -> Response {
-    let kind = match path.rsplit_once('.') {
+/// The paths of the page and its files, and what each is.
+pub fn listed() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().map(|(path, _)| (*path, kind(path)))
+}
+
+fn kind(path: &str) -> &'static str {
+    match path.rsplit_once('.') {
         Some((_, "js")) => "text/javascript; charset=utf-8",
         Some((_, "css")) => "text/css; charset=utf-8",
         _ => "text/html; charset=utf-8",
-    };
+    }
+}
+
+fn file(path: &str, mut answer: Response) -> Response {
     if answer.status() != StatusCode::NOT_MODIFIED {
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind(path)));
     }
     answer
 }
