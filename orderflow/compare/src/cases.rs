@@ -205,7 +205,8 @@ fn pgbench_script() -> String {
         .replace("$2", "ARRAY[:product]")
         .replace("$3", "ARRAY[1]")
         .replace("$4", ":key")
-        .replace("$5", &format!("'\\x{}'", "ab".repeat(32)));
+        .replace("$5", &format!("'\\x{}'", "ab".repeat(32)))
+        .replace("$6", "NULL");
     format!(
         "\\set customer random(1, {CUSTOMERS})\n\\set product random(1, {PRODUCTS})\n\
          \\set key random(1, 9000000000000000000)\n{};\n",
