@@ -23,8 +23,8 @@ async fn filled(chrome: &Chrome, list: &str, names: &[&str]) {
     let started = Instant::now();
     loop {
         let shown = facts(chrome, list).await;
-        let known = |name: &&str| shown[**name].as_str().is_some_and(|value| value.contains(|c: char| c.is_ascii_digit()));
-        if names.iter().all(|name| known(&name)) {
+        let known = |name: &str| shown[name].as_str().is_some_and(|value| value.contains(|c: char| c.is_ascii_digit()));
+        if names.iter().all(|name| known(name)) {
             return;
         }
         assert!(started.elapsed() < PATIENCE, "{list} never has all of {names:?}: {shown}");

@@ -96,11 +96,11 @@ fn router(said: Said) -> Router {
     });
     let answers = Router::new()
         .route("/metrics", get(async |State(said): State<Said>| said.lock().unwrap().metrics.clone()))
-        .route("/healthz", get(async |State(said): State<Said>| axum::Json(said.lock().unwrap().health.clone())))
-        .route("/debug/traces", get(async |State(said): State<Said>| axum::Json(said.lock().unwrap().traces.clone())))
-        .route("/debug/statements", get(async || axum::Json(json!({ "slow": [] }))))
+        .route("/healthz", get(async |State(said): State<Said>| said.lock().unwrap().health.to_string()))
+        .route("/debug/traces", get(async |State(said): State<Said>| said.lock().unwrap().traces.to_string()))
+        .route("/debug/statements", get(async || json!({ "slow": [] }).to_string()))
         .route("/debug/profile", get(profile))
-        .route("/console/limits", get(async || axum::Json(limits)))
+        .route("/console/limits", get(async move || limits.to_string()))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&said), count))
         .route("/console/vitals", post(async |State(said): State<Said>, body: String| {
             said.lock().unwrap().vitals.push(body);
