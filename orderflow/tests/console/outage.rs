@@ -13,14 +13,14 @@ use crate::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_away_is_said_to_be_and_comes_back() {
     let Some(chrome) = Chrome::wanted() else { return };
-    let (chrome, mut shop) = (chrome.await, Shop::open().await);
+    let (chrome, mut shop) = (chrome.await, Shop::open());
     let visit = shop.visited();
     chrome.goto(&shop.console("")).await;
     let busy = "return /^[0-9.,]+\\/s$/.test(document.querySelector('#traffic .value').innerText)
         && document.querySelector('#traffic .value').innerText !== '0/s'";
     chrome.until(busy).await;
     visit.end().await;
-    shop.close().await;
+    shop.close();
     chrome.until("return document.body.classList.contains('stale')").await;
     let banner = chrome.text("#stale").await;
     assert!(banner.contains("No answer: it cannot be reached") && banner.contains("ago"), "{banner}");
@@ -32,7 +32,7 @@ async fn a_service_that_is_away_is_said_to_be_and_comes_back() {
     // While nobody answers, the page's clock goes on.
     chrome.until(&format!("return document.querySelector('#stale').innerText !== {banner:?}")).await;
 
-    shop.reopen().await;
+    shop.reopen();
     chrome.until("return !document.body.classList.contains('stale') && document.querySelector('#stale').hidden").await;
     assert!(!chrome.text("#notice").await.contains("does not answer"));
     let visit = shop.visited();

@@ -35,7 +35,7 @@ async fn filled(chrome: &Chrome, list: &str, names: &[&str]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_panel_fills() {
     let Some(chrome) = Chrome::wanted() else { return };
-    let (chrome, shop) = (chrome.await, Shop::open().await);
+    let (chrome, shop) = (chrome.await, Shop::open());
     let visit = shop.visited();
     chrome.goto(&shop.console("")).await;
 
@@ -81,7 +81,7 @@ async fn every_panel_fills() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_trace_is_found_and_opened() {
     let Some(chrome) = Chrome::wanted() else { return };
-    let (chrome, shop) = (chrome.await, Shop::open().await);
+    let (chrome, shop) = (chrome.await, Shop::open());
     let visit = shop.visited();
     chrome.goto(&shop.console("#traces")).await;
     chrome.until("return document.querySelectorAll('#trace-list a').length > 10").await;
@@ -138,7 +138,7 @@ async fn a_trace_is_found_and_opened() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_tells_how_it_does() {
     let Some(chrome) = Chrome::wanted() else { return };
-    let (chrome, shop) = (chrome.await, Shop::open().await);
+    let (chrome, shop) = (chrome.await, Shop::open());
     chrome.goto(&shop.console("")).await;
     chrome.until("return ['TTFB', 'FCP', 'LCP'].every((name) => new RegExp(name + '[^\\\\n]*\\\\s+[0-9.]+ (µs|ms|s)').test(document.querySelector('#vitals').innerText))").await;
     // An interaction counts once it took two frames, which not every click does.
@@ -166,7 +166,7 @@ async fn the_page_tells_how_it_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_that_no_page_sends_is_refused() {
-    let shop = Shop::open().await;
+    let shop = Shop::open();
     let send = async |body: &str| ask(shop.ops, "POST", "/console/vitals", body).await.status;
     assert_eq!(send(r#"{"LCP":0.1}"#).await, 204);
     assert_eq!(send(r#"{"LCP":-1}"#).await, 422);
@@ -183,7 +183,7 @@ async fn a_report_that_no_page_sends_is_refused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_is_small_and_may_load_nothing_else() {
-    let shop = Shop::open().await;
+    let shop = Shop::open();
     let page = ask(shop.ops, "GET", "/console", "").await;
     assert_eq!(page.status, 200);
     assert!(page.head.contains("content-security-policy: default-src 'none';"), "{}", page.head);

@@ -1,7 +1,9 @@
-//! A real service with a small shop, in this process, and clients that ask it for a little.
+//! The real program with a small shop, and clients that ask it for a little.
 
 use std::{
+    io::{BufRead, BufReader, Lines},
     net::SocketAddr,
+    process::{Child, ChildStdout, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,15 +11,8 @@ use std::{
     time::Duration,
 };
 
-use orderflow::{
-    auth::hex,
-    config::{Config, Flag, Sources},
-    server::{self, Running},
-    store::{
-        self,
-        seed::{Plan, seed},
-    },
-};
+use orderflow::auth::hex;
+use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::{
@@ -36,8 +31,60 @@ const ORDER: &str = r#"{"customer_id":1,"items":[{"product_id":1,"quantity":1}]}
 pub(crate) struct Shop {
     pub(crate) public: SocketAddr,
     pub(crate) ops: SocketAddr,
-    running: Option<Running>,
+    program: Program,
     dir: TempDir,
+}
+
+/// It is killed when it goes. Its output stays open, as a terminal would.
+struct Program {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    fn start(dir: &TempDir, ops: &str) -> Self {
+        let hash = hex(&Sha256::digest(KEY));
+        let keys = format!(r#"[{{ name = "shop", role = "writer", sha256 = "{hash}" }}]"#);
+        let settings = [
+            ("http.listen", "127.0.0.1:0"),
+            ("ops.listen", ops),
+            ("http.rate_limit", "0"),
+            ("http.drain_notice", "0s"),
+            ("database.seed_orders", "200"),
+            // Others use both cores while this runs.
+            ("database.acquire_timeout", "30s"),
+            ("database.statement_timeout", "30s"),
+            ("http.request_timeout", "60s"),
+            ("telemetry.traces_ratio", "1"),
+            // So that some statement is slow.
+            ("database.slow_statement", "1ms"),
+            ("auth.keys", &keys),
+        ];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orderflow"));
+        command.env_clear().current_dir(dir.path()).arg("serve");
+        for (key, value) in settings {
+            command.args(["--set", &format!("{key}={value}")]);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, lines }
+    }
+
+    /// The address in the line that begins so.
+    fn address(&mut self, name: &str) -> SocketAddr {
+        let line = self.lines.find_map(|line| line.ok().filter(|line| line.starts_with(name)));
+        let line = line.unwrap_or_else(|| panic!("the program says where {name} is"));
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
+        address.parse().unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 /// What a client got.
@@ -54,30 +101,28 @@ impl Answer {
 }
 
 impl Shop {
-    pub(crate) async fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let dir = TempDir::new().unwrap();
-        let free = "127.0.0.1:0".parse().unwrap();
-        let config = config(&dir, free);
-        store::migrate(&config.database, dir.path()).await.unwrap();
-        seed(&config.database, dir.path(), Plan { orders: 200 }, &mut |_| {}).await.unwrap();
-        let running = server::start(config).await.unwrap();
-        Self { public: running.public, ops: running.ops, running: Some(running), dir }
+        let mut program = Program::start(&dir, "127.0.0.1:0");
+        let public = program.address("OrderFlow");
+        Self { public, ops: program.address("operators"), program, dir }
     }
 
     pub(crate) fn console(&self, fragment: &str) -> String {
         format!("http://{}/console{fragment}", self.ops)
     }
 
-    /// Stops answering, on both listeners.
-    pub(crate) async fn close(&mut self) {
-        self.running.take().expect("it runs").stop().await;
+    /// Ends in order.
+    pub(crate) fn close(&mut self) {
+        let process = &mut self.program.process;
+        kill_process(Pid::from_child(process), Signal::TERM).unwrap();
+        assert!(process.wait().unwrap().success());
     }
 
     /// Begins anew, with operators where they were.
-    pub(crate) async fn reopen(&mut self) {
-        let running = server::start(config(&self.dir, self.ops)).await.unwrap();
-        self.public = running.public;
-        self.running = Some(running);
+    pub(crate) fn reopen(&mut self) {
+        self.program = Program::start(&self.dir, &self.ops.to_string());
+        self.public = self.program.address("OrderFlow");
     }
 
     /// Clients that ask for a bit of everything until they are dropped.
@@ -116,29 +161,6 @@ impl Visit {
         self.done.store(true, Ordering::Relaxed);
         self.task.await.expect("every visit was answered");
     }
-}
-
-fn config(dir: &TempDir, ops: SocketAddr) -> Config {
-    let hash = hex(&Sha256::digest(KEY));
-    let settings = [
-        ("data_dir", dir.path().to_str().expect("UTF-8")),
-        ("http.listen", "127.0.0.1:0"),
-        ("ops.listen", &ops.to_string()),
-        ("http.rate_limit", "0"),
-        ("http.drain_notice", "0s"),
-        ("worker.in_process", "on"),
-        // Others use both cores while this runs.
-        ("database.acquire_timeout", "30s"),
-        ("database.statement_timeout", "30s"),
-        ("http.request_timeout", "60s"),
-        ("telemetry.traces_ratio", "1"),
-        // So that some statement is slow.
-        ("database.slow_statement", "1ms"),
-        ("database.url", &format!("sqlite:{}", dir.path().join("shop.db").display())),
-        ("auth.keys", &format!(r#"[{{ name = "shop", role = "writer", sha256 = "{hash}" }}]"#)),
-    ];
-    let flags = settings.iter().map(|(key, value)| Flag::set(*key, *value)).collect();
-    Config::load(&Sources { flags, ..Sources::default() }).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// One request on a connection of its own.
