@@ -31,15 +31,8 @@ async fn quantiles_are_those_of_prometheus() {
     chrome.goto(&stand_in.url("")).await;
     let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 1.0];
     let spread: Vec<f64> = (1..=1000).map(|n| 0.000_2 * f64::from(n)).collect();
-    let cases = [
-        vec![],
-        vec![0.0004],
-        vec![0.02; 7],
-        vec![0.0004, 0.0004, 0.5],
-        vec![3.0; 4],
-        vec![0.003, 3.0],
-        spread,
-    ];
+    let cases =
+        [vec![], vec![0.0004], vec![0.02; 7], vec![0.0004, 0.0004, 0.5], vec![3.0; 4], vec![0.003, 3.0], spread];
     let quantiles = [0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0];
     let given: Value = cases.iter().map(|observed| buckets(&bounds, observed)).collect();
     let found = chrome
@@ -142,7 +135,9 @@ async fn signals_show_what_was_counted_and_nothing_where_nothing_was() {
     let Some(chrome) = Chrome::wanted() else { return };
     let (chrome, stand_in) = (chrome.await, StandIn::start("# EOF\n").await);
     let value = async |signal: &str| chrome.text(&format!("#{signal} .value")).await;
-    let shows = |signal: &str, wanted: &str| format!("return document.querySelector('#{signal} .value').innerText === '{wanted}'");
+    let shows = |signal: &str, wanted: &str| {
+        format!("return document.querySelector('#{signal} .value').innerText === '{wanted}'")
+    };
     chrome.goto(&stand_in.url("")).await;
     // Two scrapes without a word about requests.
     chrome.until("return document.querySelectorAll('#dependencies dt').length > 0").await;

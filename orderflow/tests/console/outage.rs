@@ -106,6 +106,10 @@ async fn a_flamegraph_is_shown_or_said_why_not() {
     stand_in.says(|says| says.profile = (StatusCode::BAD_REQUEST, refused));
     chrome.click("#take-cpu").await;
     chrome.until("return document.querySelector('#profile-said').innerText === 'There is none: The request is malformed. Not now.'").await;
-    assert_eq!(chrome.js("return document.querySelector('#picture img')?.naturalWidth").await, 1200, "the last one stays");
+    assert_eq!(
+        chrome.js("return document.querySelector('#picture img')?.naturalWidth").await,
+        1200,
+        "the last one stays"
+    );
     chrome.stop().await;
 }

@@ -43,17 +43,22 @@ async fn every_panel_fills() {
     for signal in ["latency", "traffic", "errors", "saturation"] {
         let value = format!("document.querySelector('#{signal} .value').innerText");
         chrome.until(&format!("return /^[0-9.,]+ ?(µs|ms|s|%|\\/s)$/.test({value})")).await;
-        chrome.until(&format!("return document.querySelector('#{signal} .line').getAttribute('d').includes('L')")).await;
+        chrome
+            .until(&format!("return document.querySelector('#{signal} .line').getAttribute('d').includes('L')"))
+            .await;
         assert!(chrome.text(&format!("#{signal} .meaning")).await.len() > 60);
     }
     filled(&chrome, "#latency dl", &["p50", "p95", "Statements, p99"]).await;
     filled(&chrome, "#traffic dl", &["Answered from a cache", "Statements", "Notifications sent"]).await;
     filled(&chrome, "#errors dl", &["4xx answers", "Statements that failed"]).await;
-    filled(&chrome, "#saturation dl", &["Requests in flight", "Wait for a connection, p99", "Scheduling delay, p99"]).await;
+    filled(&chrome, "#saturation dl", &["Requests in flight", "Wait for a connection, p99", "Scheduling delay, p99"])
+        .await;
     assert!(facts(&chrome, "#dependencies").await["Database, sqlite"].as_str().unwrap().starts_with("ok, "));
 
     // The table has what was asked for, and sorts by whatever is clicked.
-    let column = |at: usize| format!("[...document.querySelectorAll('#routes tbody tr')].map((row) => row.children[{at}].innerText)");
+    let column = |at: usize| {
+        format!("[...document.querySelectorAll('#routes tbody tr')].map((row) => row.children[{at}].innerText)")
+    };
     for route in ["GET /api/products/{id}", "POST /api/orders", "GET /api/customers/{id}"] {
         chrome.until(&format!("return {}.includes('{route}')", column(0))).await;
     }
@@ -68,11 +73,23 @@ async fn every_panel_fills() {
     chrome.click("#tab-inside").await;
     filled(&chrome, "#pools", &["Wait, p50", "Wait, p99"]).await;
     filled(&chrome, "#caches", &["Hit ratio", "Hits in memory", "Misses", "Entries", "Memory"]).await;
-    filled(&chrome, "#queues", &["Notifications waiting", "Dead letters", "From the outbox", "Sent", "Sending, p99"]).await;
+    filled(&chrome, "#queues", &["Notifications waiting", "Dead letters", "From the outbox", "Sent", "Sending, p99"])
+        .await;
     filled(&chrome, "#runtime", &["Workers busy", "Tasks", "Scheduling delay, p50", "Traces begun"]).await;
-    filled(&chrome, "#process", &["Processor time, of one", "Resident memory", "Files and sockets", "Threads", "Running for"]).await;
+    filled(
+        &chrome,
+        "#process",
+        &["Processor time, of one", "Resident memory", "Files and sockets", "Threads", "Running for"],
+    )
+    .await;
     chrome.until("return document.querySelector('#statements tbody').innerText.includes('orders by id')").await;
     chrome.until("return document.querySelectorAll('#slow-statements li').length > 0").await;
+
+    chrome.click("#tab-profile").await;
+    chrome.js("document.querySelector('[name=seconds]').value = 1").await;
+    chrome.click("#take-cpu").await;
+    chrome.until("return document.querySelector('#profile-said').innerText === 'Done.'").await;
+    chrome.until("return document.querySelector('#picture img').naturalWidth > 0").await;
     visit.end().await;
     assert_eq!(chrome.console().await, [""; 0]);
     chrome.stop().await;
@@ -87,12 +104,20 @@ async fn a_trace_is_found_and_opened() {
     chrome.until("return document.querySelectorAll('#trace-list a').length > 10").await;
     visit.end().await;
     // A search by route and by status.
-    chrome.until("return [...document.querySelector('[name=route]').options].some(({ value }) => value === '/api/orders')").await;
+    chrome
+        .until(
+            "return [...document.querySelector('[name=route]').options].some(({ value }) => value === '/api/orders')",
+        )
+        .await;
     let choose = |name: &str, value: &str| {
-        format!("const select = document.querySelector('[name={name}]'); select.value = '{value}'; select.dispatchEvent(new Event('input', {{ bubbles: true }}))")
+        format!(
+            "const select = document.querySelector('[name={name}]'); select.value = '{value}'; select.dispatchEvent(new Event('input', {{ bubbles: true }}))"
+        )
     };
     let names = |wanted: &str| {
-        format!("const names = [...document.querySelectorAll('#trace-list .name')]; return names.length > 0 && names.every((name) => name.innerText === '{wanted}')")
+        format!(
+            "const names = [...document.querySelectorAll('#trace-list .name')]; return names.length > 0 && names.every((name) => name.innerText === '{wanted}')"
+        )
     };
     chrome.js(&choose("route", "/api/orders")).await;
     chrome.until(&names("POST /api/orders")).await;

@@ -43,7 +43,10 @@ impl Default for Says {
                     "connections_open": 4, "connections_idle": 3, "connections_max": 16 },
             }),
             traces: json!({ "traces": [], "kept": {} }),
-            profile: (StatusCode::OK, r#"<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="60"/>"#.to_owned()),
+            profile: (
+                StatusCode::OK,
+                r#"<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="60"/>"#.to_owned(),
+            ),
             hangs: false,
             asked: 0,
             asked_at_once: 0,
@@ -102,10 +105,13 @@ fn router(said: Said) -> Router {
         .route("/debug/profile", get(profile))
         .route("/console/limits", get(async move || limits.to_string()))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&said), count))
-        .route("/console/vitals", post(async |State(said): State<Said>, body: String| {
-            said.lock().unwrap().vitals.push(body);
-            StatusCode::NO_CONTENT
-        }));
+        .route(
+            "/console/vitals",
+            post(async |State(said): State<Said>, body: String| {
+                said.lock().unwrap().vitals.push(body);
+                StatusCode::NO_CONTENT
+            }),
+        );
     answers.merge(console::files()).with_state(said)
 }
 
