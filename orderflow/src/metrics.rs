@@ -116,9 +116,10 @@ metrics! {
     db_batch_size: Family<Labels<1>, Histogram, Few> = Family::new_with_constructor(Few);
     /// Traces that were begun here, by why: the caller keeps it (parent), the ratio, or the rate of its route.
     traces_begun: Family<Labels<1>, Counter> = Family::default();
-    /// Spans and log records for the collector, by kind and outcome: exported, dropped since the queue was full, or failed.
+    /// What was to leave the process, by kind (span, log or report for Sentry) and outcome: exported, dropped since the queue was
+    /// full, failed, or limited, which is a report that was made often of late.
     telemetry_records: Family<Labels<2>, Counter> = Family::default();
-    /// How long exports to the collector took, by kind.
+    /// How long attempts to export took, by kind.
     telemetry_export_duration: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
     /// Lines that were logged, by level.
     log_lines: Family<Labels<1>, Counter> = Family::default();

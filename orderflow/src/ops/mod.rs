@@ -1,14 +1,20 @@
 //! What operators see of a process, on a listener of their own: probes, numbers, profiles.
 
+mod asked;
 mod classic;
 pub mod console;
 mod guard;
+mod heap;
 mod probes;
 mod process;
+mod profile;
+mod protobuf;
 mod runtime;
 mod scrape;
+mod stacks;
+mod symbols;
 
-use axum::{Router, http::HeaderMap, middleware::from_fn_with_state, routing::get};
+use axum::{Extension, Router, http::HeaderMap, middleware::from_fn_with_state, routing::get};
 
 pub use guard::Peer;
 pub(crate) use probes::routes;
@@ -30,6 +36,8 @@ pub fn router(app: App) -> Router {
         .route("/metrics", get(move |headers: HeaderMap| scrape.clone().answer(headers)))
         .merge(console::routes())
         .merge(telemetry::routes())
+        .route("/debug/profile", get(asked::profile).layer(Extension(profile::CPU)))
+        .route("/debug/heap", get(asked::profile).layer(Extension(heap::HEAP)))
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))
         .fallback(async || Problem::new(Kind::NotFound).detail("The operators' listener has no such route."))
         .layer(from_fn_with_state(app.clone(), guard::guard))

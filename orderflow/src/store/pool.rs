@@ -205,7 +205,8 @@ impl<C: Connection + 'static> Shared<C> {
     /// Whether the connection answers, after whatever was left of an abandoned statement.
     async fn check(&self, open: &mut Open<C>) -> bool {
         let losses = self.losses();
-        let answers = matches!(timeout(self.limits.statement, open.inner.ping()).await, Ok(Ok(())));
+        let span = step!("check a connection", db.pool = self.limits.called.pool);
+        let answers = matches!(timeout(self.limits.statement, open.inner.ping()).instrument(span).await, Ok(Ok(())));
         open.losses = losses;
         answers
     }

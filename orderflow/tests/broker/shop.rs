@@ -176,7 +176,7 @@ impl Worker {
     /// What its operators' listener answers.
     pub(crate) async fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.ops).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.ops);
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();

@@ -181,7 +181,7 @@ pub(crate) async fn order(at: SocketAddr) -> i64 {
 
 /// A whole answer: its status and its body.
 pub(crate) async fn get(at: SocketAddr, path: &str) -> (u16, String) {
-    answered(at, &format!("GET {path} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")).await
+    answered(at, &format!("GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n")).await
 }
 
 async fn answered(at: SocketAddr, request: &str) -> (u16, String) {

@@ -61,7 +61,7 @@ impl Answer {
 
 /// Sends one request on a connection of its own.
 pub(crate) async fn send(to: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: orderflow.test\r\nConnection: close\r\n");
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {to}\r\nConnection: close\r\n");
     if method != "GET" {
         request += &format!("Authorization: Bearer {KEY}\r\nContent-Type: application/json\r\n");
         request += &format!("Content-Length: {}\r\n", body.len());
