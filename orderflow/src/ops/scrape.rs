@@ -53,6 +53,7 @@ impl Scrape {
         let open_metrics = prefers_open_metrics(&headers);
         let gzip = weigh::gzip(&headers);
         let Self(inner) = self;
+        inner.app.cache.take_stock().await;
         let written = tokio::task::spawn_blocking(move || {
             let text = inner.app.metrics.text_with(&inner.now);
             let text = if open_metrics { text } else { classic(&text) };
