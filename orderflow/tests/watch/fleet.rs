@@ -1,6 +1,7 @@
 //! A real OrderFlow with everything that it can use: an instance, a worker and a scheduler, and a Prometheus that asks them.
 
 use std::{
+    fs::{self, File},
     io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
@@ -60,13 +61,15 @@ impl Process {
         for (key, value) in settings {
             program.arg("--set").arg(format!("{key}={value}"));
         }
-        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
+        let log = dir.path().join(format!("{command}.log"));
+        let mut child = program.stdout(Stdio::piped()).stderr(File::create(&log).unwrap()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();
         let said = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || said.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let mut public = None;
         loop {
-            let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{command} does not start: {error}"));
+            let line = lines.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("{command}: {error}: {}", fs::read_to_string(&log).unwrap()));
             let Some((name, url)) = line.split_once("http://") else { continue };
             let address = url.split('/').next().unwrap().parse().unwrap();
             if name.starts_with("operators") {
@@ -109,6 +112,7 @@ impl Fleet {
             ("database.acquire_timeout", "500ms".to_owned()),
             ("database.slow_statement", "1ms".to_owned()),
             ("replicas.urls", replica.url(database.name())),
+            ("replicas.max_lag", "1s".to_owned()),
             ("redis.url", redis.url()),
             ("queue.broker", rabbitmq.url()),
             ("mail.smtp_url", sink.url()),

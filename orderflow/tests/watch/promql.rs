@@ -16,7 +16,8 @@ pub(crate) fn selectors(expression: &str) -> BTreeSet<String> {
         let (name, after) = rest[at..].split_at(end.unwrap_or(rest.len() - at));
         rest = after;
         let next = after.trim_start().chars().next();
-        if inside {
+        // `sum by (…) (…)` is one more function.
+        if inside || after.trim_start().starts_with("by ") {
             continue;
         }
         if WORDS.contains(&name) || next == Some('(') {

@@ -118,6 +118,14 @@ pub(crate) fn bad_day(fleet: &Fleet) {
     fleet.rabbitmq.close_connections().unwrap();
     fleet.until_shown("broker_reconnects_total > 0", || ());
 
+    // The replica is behind, so that reads pass it by.
+    fleet.replica.pause_replay().unwrap();
+    fleet.until_shown("max(replica_lag_seconds) > 1 and on() replica_fallbacks_total{reason=\"lagging\"} > 0", || {
+        order(&mut client);
+        client.get("/api/orders/1");
+    });
+    fleet.replica.resume_replay().unwrap();
+
     // The replica goes, and then the connections of those who read from the primary instead.
     fleet.replica.stop().unwrap();
     let mut order_id = 0;
