@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     commands::{
-        bench, budget, check, db, doctor, evidence, grade as grading, learner, list, load, new, stack, start, test, trial, verify,
-        watch,
+        bench, budget, check, db, doctor, evidence, grade as grading, learner, list, load, new, stack, start, test,
+        trial, verify, watch,
     },
     course::Course,
     stop::{Exit, Stop},
@@ -163,7 +163,7 @@ enum Verb {
     Doctor,
     /// Everything that continuous integration checks
     Test {
-        /// Only these steps: fmt, clippy, tests, docs, verify, book
+        /// Only these steps: fmt, clippy, tests, docs, verify, book, k6
         steps: Vec<String>,
     },
     /// Completions for your shell, on standard output; they go with a function named xtask

@@ -50,8 +50,8 @@ impl Service {
         let lines = lines(group.child.stdout.take().context("the output is a pipe")?);
         let (mut url, mut operators) = (None, None);
         while url.is_none() || operators.is_none() {
-            interrupt::check()?;
             let Ok(line) = lines.recv_timeout(START) else {
+                interrupt::check()?;
                 return Err(Stop::broken("OrderFlow did not start", "Its own message says why.").into());
             };
             let mut words = line.split_whitespace();

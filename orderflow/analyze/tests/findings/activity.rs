@@ -24,7 +24,8 @@ fn end_all(database: &Database, running: Vec<JoinHandle<anyhow::Result<String>>>
 fn a_transaction_that_lasts_is_found_by_the_time_that_is_given() {
     let Some(database) = counted() else { return };
     let running = background(&database, "SET application_name = 'report'; SELECT pg_sleep(120), 'S3CRET'");
-    let analysis = analyse_until(&database, &["--older-than", "0.5"], |found| !found.of("long transactions").is_empty());
+    let analysis =
+        analyse_until(&database, &["--older-than", "0.5"], |found| !found.of("long transactions").is_empty());
     let found = analysis.of("long transactions")[0];
     let subject = found["subject"].as_str().unwrap();
     assert!(subject.starts_with("pid ") && subject.ends_with("(report) of orderflow"), "{subject}");

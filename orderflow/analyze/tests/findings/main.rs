@@ -140,7 +140,8 @@ fn it_cannot_write_and_leaves_nothing_behind() {
     let analysis = analyse(&database, &[]);
     assert_eq!(analysis.code, Some(0), "{:#}", analysis.json);
     assert_eq!(database.psql("SELECT count(*) FROM public.seen").unwrap(), "0");
-    let counted = database.psql("SELECT count(*) FROM pg_stat_statements WHERE query LIKE '%orderflow-analyze%'").unwrap();
+    let counted =
+        database.psql("SELECT count(*) FROM pg_stat_statements WHERE query LIKE '%orderflow-analyze%'").unwrap();
     assert_ne!(counted, "0", "its statements bear the comment that it leaves them out by");
     let again = analyse(&database, &[]);
     assert!(!again.json["statements"].to_string().contains("pg_stat_user_tables"), "{:#}", again.json["statements"]);

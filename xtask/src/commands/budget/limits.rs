@@ -23,9 +23,6 @@ pub(super) enum Figure {
 }
 
 impl Figure {
-    pub(super) const ALL: [Self; 6] =
-        [Self::P95Ms, Self::P99Ms, Self::ErrorRate, Self::Throughput, Self::CacheHits, Self::DatabaseCache];
-
     /// As budgets.toml names it.
     pub(super) fn key(self) -> &'static str {
         match self {
@@ -101,8 +98,9 @@ pub(super) struct History {
 
 impl Limits {
     pub(super) fn read(root: &Path) -> Result<Self, Stop> {
-        let text = fs::read_to_string(root.join(FILE))
-            .map_err(|error| Stop::usage(format!("{FILE} cannot be read: {error}"), "Restore it from the repository."))?;
+        let text = fs::read_to_string(root.join(FILE)).map_err(|error| {
+            Stop::usage(format!("{FILE} cannot be read: {error}"), "Restore it from the repository.")
+        })?;
         Self::parse(&text)
     }
 
@@ -147,7 +145,8 @@ impl Limits {
             problems.push(format!("history: warn is {warn} and fail {fail}; both are above 1, and fail is no less"));
         }
         if !(1..=100).contains(&runs) || !(1..=runs).contains(&enough) {
-            problems.push(format!("history: runs is {runs} and enough {enough}; give 1 to 100, and no more for enough"));
+            problems
+                .push(format!("history: runs is {runs} and enough {enough}; give 1 to 100, and no more for enough"));
         }
         problems
     }

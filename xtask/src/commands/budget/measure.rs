@@ -125,8 +125,14 @@ impl<'a> Bench<'a> {
         }
         let log = directory.join(format!("{}.log", store.name()));
         let file = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
-        let service = Service::start(&programs.orderflow, &data, database.as_deref(), file.into())
-            .with_context(|| format!("OrderFlow on {}; its log is {}", store.name(), log.display()))?;
+        let service = match Service::start(&programs.orderflow, &data, database.as_deref(), file.into()) {
+            Ok(service) => service,
+            Err(error) => {
+                interrupt::check()?;
+                let what = format!("nothing can be measured on {}: {error:#}", store.name());
+                return Err(Stop::usage(what, format!("Its log is {}.", log.display())).into());
+            }
+        };
         Ok(Some(Self { programs, directory, service, database, _server: server }))
     }
 

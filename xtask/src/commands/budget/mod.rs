@@ -102,7 +102,8 @@ fn measure_and_judge(course: &Course, arguments: &Arguments) -> Result<Exit> {
             records.push(record);
         }
     }
-    report.verdict = report.rows.iter().flat_map(|row| &row.figures).map(|one| one.verdict).max().unwrap_or(Verdict::Ok);
+    report.verdict =
+        report.rows.iter().flat_map(|row| &row.figures).map(|one| one.verdict).max().unwrap_or(Verdict::Ok);
     if let Some(history) = &mut history {
         history.add(records)?;
     }
