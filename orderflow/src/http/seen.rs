@@ -26,7 +26,7 @@ const GONE: u16 = 499;
 const GONE_WORD: &str = "gone";
 
 /// The statuses that the service answers with. Others, which it should not have, are counted by their first digit.
-const STATUSES: [(u16, &str); 27] = [
+const STATUSES: [(u16, &str); 28] = [
     (200, "200"),
     (201, "201"),
     (204, "204"),
@@ -43,6 +43,7 @@ const STATUSES: [(u16, &str); 27] = [
     (413, "413"),
     (415, "415"),
     (416, "416"),
+    (421, "421"),
     (422, "422"),
     (429, "429"),
     (GONE, GONE_WORD),
