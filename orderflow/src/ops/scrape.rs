@@ -127,7 +127,7 @@ impl Collector for Kept {
             }
         }
         let (entries, bytes) = app.cache.size();
-        let (entries, bytes) = (ConstGauge::new(entries as i64), ConstGauge::new(bytes as i64));
+        let (entries, bytes) = (ConstGauge::new(entries), ConstGauge::new(bytes));
         let help = "Answers that are kept in memory.";
         entries.encode(encoder.encode_descriptor("cache_entries", help, None, MetricType::Gauge)?)?;
         let help = "What they take, of the most that cache.max_bytes allows.";
