@@ -5,40 +5,38 @@ use std::io::{self, IsTerminal};
 use anyhow::{Context, Result};
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::config::{Log, LogFormat};
+use crate::{
+    config::{Log, LogFormat},
+    metrics::Metrics,
+    telemetry::log::{Form, Lines},
+};
 
 /// What the configured filter is added to: statements are too many to log one and all, and hold what customers sent; and
 /// the broker's client calls every connection that breaks several errors, which are told once by whoever makes the next. A
 /// filter that names their target has its way.
 const QUIET: &str = "sqlx::query=warn,lapin=off";
 
-/// What sends every event that the configuration asks for to standard error.
+/// Writes every event that the configuration asks for to standard error, and counts it.
 ///
 /// # Errors
 /// If the filter is malformed, which that of a checked configuration is not.
-pub fn layers(log: &Log) -> Result<Vec<Box<dyn Layer<Registry> + Send + Sync>>> {
-    let filter = filter(&log.filter)?;
+pub fn layer(log: &Log, metrics: &Metrics) -> Result<Box<dyn Layer<Registry> + Send + Sync>> {
     let terminal = io::stderr().is_terminal();
     let people = match log.format {
         LogFormat::Auto => terminal,
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    let lines = tracing_subscriber::fmt::layer::<Registry>().with_writer(io::stderr).log_internal_errors(false);
-    let lines = if people {
-        let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-        lines.compact().with_ansi(colours).boxed()
-    } else {
-        lines.json().flatten_event(true).with_span_list(false).boxed()
-    };
-    Ok(vec![lines.with_filter(filter).boxed()])
+    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let form = if people { Form::Pretty { colours } } else { Form::Json };
+    Ok(Lines::new(form, io::stderr, metrics).with_filter(filter(&log.filter)?).boxed())
 }
 
-/// Which events are asked for.
+/// What is logged, as the configuration says it.
 ///
 /// # Errors
-/// If the filter is malformed.
-pub(crate) fn filter(configured: &str) -> Result<EnvFilter> {
+/// If that is malformed.
+pub fn filter(configured: &str) -> Result<EnvFilter> {
     EnvFilter::builder().parse(format!("{QUIET},{configured}")).context("log.filter")
 }
 

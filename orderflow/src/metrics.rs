@@ -92,9 +92,10 @@ macro_rules! metrics {
 
 // A name here is without the endings that the format adds: `_total` for a counter, `_seconds` for a unit.
 metrics! {
-    /// Requests that were answered, by method, route and status.
+    /// Requests by method, route and the status of their answer; `gone` are those whose client left before there was one.
     http_requests: Family<Labels<3>, Counter> = Family::default();
-    /// How long requests took from their head to the last of their handler, by method and route.
+    /// How long requests took from their head to the last of their handler, by method and route. Those whose client left
+    /// count with what they had taken until then.
     http_request_duration: TracedDurations<2> = Family::new_with_constructor(Seconds), Unit::Seconds;
     /// Requests that are worked on, by route.
     http_requests_in_flight: Family<Labels<1>, Gauge> = Family::default();

@@ -31,8 +31,9 @@ fn take(asked: &Asked, waiting: &Waiting) -> Result<Stacks, Impossible> {
         ))
     };
     let rate = i32::try_from(asked.rate).expect("it has a bound");
-    let (started, began) = (SystemTime::now(), Instant::now());
     let guard = ProfilerGuardBuilder::default().frequency(rate).blocklist(&NOT_IN).build().map_err(impossible)?;
+    // The first in a process takes a while to begin: the program's tables are read, and memory for samples is taken.
+    let (started, began) = (SystemTime::now(), Instant::now());
     let wanted = waiting.wait(asked.time);
     let took = began.elapsed();
     let found = wanted.then(|| guard.report().build_unresolved());

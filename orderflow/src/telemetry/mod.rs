@@ -3,6 +3,7 @@
 mod bounds;
 mod context;
 mod export;
+pub mod log;
 mod recent;
 mod sampler;
 mod sentry;

@@ -50,7 +50,7 @@ impl Telemetry {
         let (metrics, of) = (Metrics::default(), &config.telemetry);
         let recent = Recent::new(of.traces_kept, of.slow_request);
         let exporter = Exporter::start(of, sentry::address(of)?, &metrics)?;
-        let mut layers = log::layers(&config.log)?;
+        let mut layers = vec![log::layer(&config.log, &metrics)?];
         if of.traces {
             layers.push(traces(Exporter::spans(exporter.as_ref(), recent.clone())));
         }
@@ -91,6 +91,12 @@ fn traces(to: Spans) -> Seen {
         .with_target(false)
         .with_filter(FilterFn::new(only).with_max_level_hint(LevelFilter::INFO))
         .boxed()
+}
+
+/// Spans to where they are kept, and nowhere else.
+#[cfg(test)]
+pub(super) fn traces_kept(recent: Recent) -> Seen {
+    traces(Exporter::spans(None, recent))
 }
 
 /// What is logged, to where log records go.
