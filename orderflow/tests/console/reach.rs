@@ -125,6 +125,12 @@ async fn it_fits_a_telephone() {
         assert!(needed.as_u64() <= Some(360), "{part} scrolls sideways: {needed}");
     })
     .await;
+    // A trace takes the list's place, and gives it back.
+    let list = "return document.querySelector('#trace-list').checkVisibility()";
+    assert_eq!(chrome.js(list).await, json!(false));
+    chrome.click("#close").await;
+    chrome.until(list).await;
+    chrome.until("return document.activeElement === document.querySelector('#trace-list a')").await;
     assert_eq!(chrome.console().await, [""; 0]);
     chrome.stop().await;
 }

@@ -107,7 +107,6 @@ function processRows(view, last) {
     return [
         ["Processor time, of one", maybe(view.rate("process_cpu_seconds_total"), percent)],
         ["Resident memory", maybe(gauge(last, "process_resident_memory_bytes"), bytes)],
-        ["Allocated", maybe(gauge(last, "allocator_allocated_bytes"), bytes)],
         ["Files and sockets", open === null ? null : [count(open)[0], most ? `of ${count(most)[0]}` : ""], { part: open !== null && most ? open / most : null }],
         ["Threads", maybe(gauge(last, "process_threads"), count)],
         ["Running for", began === null ? null : [span(last.wall / 1000 - began), ""]],
