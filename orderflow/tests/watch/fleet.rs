@@ -109,7 +109,7 @@ impl Fleet {
             ("auth.keys", key),
             ("database.url", database.url().to_owned()),
             ("database.max_connections", "4".to_owned()),
-            ("database.acquire_timeout", "500ms".to_owned()),
+            ("database.acquire_timeout", "20s".to_owned()),
             ("database.slow_statement", "1ms".to_owned()),
             ("replicas.urls", replica.url(database.name())),
             ("replicas.max_lag", "1s".to_owned()),
@@ -124,7 +124,11 @@ impl Fleet {
             ("telemetry.traces_ratio", "1".to_owned()),
             ("telemetry.otlp_endpoint", collector.url()),
         ];
-        let public = [("http.listen", "127.0.0.1:0".to_owned()), ("http.rate_limit", "0".to_owned())];
+        let public = [
+            ("http.listen", "127.0.0.1:0".to_owned()),
+            ("http.rate_limit", "0".to_owned()),
+            ("database.acquire_timeout", "3s".to_owned()),
+        ];
         let instance = Process::start("serve", &[&settings[..], &public].concat(), &dir);
         before(&instance);
         let worker = Process::start("worker", &settings, &dir);

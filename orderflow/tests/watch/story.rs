@@ -118,9 +118,10 @@ pub(crate) fn bad_day(fleet: &Fleet) {
     fleet.rabbitmq.close_connections().unwrap();
     fleet.until_shown("broker_reconnects_total > 0", || ());
 
-    // The replica is behind, so that reads pass it by.
+    // The replica is behind, so that reads pass it by. How far is known up to twice `replicas.max_lag`.
     fleet.replica.pause_replay().unwrap();
-    fleet.until_shown("max(replica_lag_seconds) > 1 and on() replica_fallbacks_total{reason=\"lagging\"} > 0", || {
+    let behind = "max(max_over_time(replica_lag_seconds[10m])) > 0";
+    fleet.until_shown(&format!("{behind} and on() replica_fallbacks_total{{reason=\"lagging\"}} > 0"), || {
         order(&mut client);
         client.get("/api/orders/1");
     });
@@ -141,7 +142,7 @@ pub(crate) fn bad_day(fleet: &Fleet) {
     fleet.replica.start().unwrap();
 
     // Writes wait for a lock with all connections there are, so that others get none.
-    let held = "BEGIN; LOCK TABLE products IN EXCLUSIVE MODE; SELECT pg_sleep(3); COMMIT";
+    let held = "BEGIN; LOCK TABLE products IN EXCLUSIVE MODE; SELECT pg_sleep(6); COMMIT";
     let crowd = || {
         let mut client = fleet.client();
         order(&mut client);
