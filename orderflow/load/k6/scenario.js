@@ -36,6 +36,8 @@ export function scenario(text, file) {
   }
   const think = draft.model === 'closed' ? thinking(draft.think) : () => {};
   const warmup = (draft.warmup_seconds || 0) * 1000;
+  // Users stop at the end of the plan, in the middle of a journey too.
+  const end = draft.model === 'closed' ? seconds(stages) * 1000 : Infinity;
   const executor = draft.model === 'closed' ? closed(draft) : open(draft);
   return {
     options: {
@@ -49,8 +51,9 @@ export function scenario(text, file) {
     iteration() {
       const captured = {};
       for (const one of choose(entries).steps) {
-        const measured = Date.now() - exec.scenario.startTime >= warmup;
-        if (!send(one, (text) => fill(text, captured), captured, measured)) return;
+        const at = Date.now() - exec.scenario.startTime;
+        const measured = at >= warmup;
+        if (at >= end || !send(one, (text) => fill(text, captured), captured, measured)) return;
         think();
       }
     },

@@ -16,11 +16,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// What a network adds each way, so that it and not the machine's other work makes most of a latency.
-const EACH_WAY: Duration = Duration::from_millis(25);
+const EACH_WAY: Duration = Duration::from_millis(100);
 /// How far k6's percentiles may be from the generator's: a part of them, and some milliseconds for what the two take
 /// themselves.
-const PART: f64 = 0.25;
-const MILLISECONDS: f64 = 10.0;
+const PART: f64 = 0.15;
+const MILLISECONDS: f64 = 20.0;
 
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("load/k6")
@@ -120,7 +120,7 @@ fn each_scenario_has_a_script_with_its_schedule_and_its_thresholds() {
             assert_eq!(executor["timeUnit"], "1m0s", "{name}");
             assert_eq!(executor["maxVUs"].as_u64(), draft.connections.map(u64::from), "{name}");
             let stages = executor["stages"].as_array().unwrap();
-            let found: Vec<_> = stages.chunks(2).map(|pair| {
+            let found = stages.chunks(2).map(|pair| {
                 assert_eq!(span(&pair[0]["duration"]), 0.0, "{name}: a jump to where the stage begins");
                 let rate = |stage: &Value| stage["target"].as_f64().unwrap() / 60.0;
                 (span(&pair[1]["duration"]), rate(&pair[0]), rate(&pair[1]))
@@ -129,7 +129,7 @@ fn each_scenario_has_a_script_with_its_schedule_and_its_thresholds() {
                 let constant = stage.rate.unwrap_or_default();
                 (stage.seconds, stage.from.unwrap_or(constant), stage.to.unwrap_or(constant))
             });
-            assert_eq!(found, wanted.collect::<Vec<_>>(), "{name}");
+            assert_eq!(found.collect::<Vec<_>>(), wanted.collect::<Vec<_>>(), "{name}");
         }
         let held = |metric: &str| {
             let list = options["thresholds"][metric].as_array().cloned().unwrap_or_default();
@@ -240,12 +240,9 @@ fn k6_measures_what_the_generator_measures() {
         theirs.push(["med", "p(90)", "p(95)"].map(|name| metrics["latency"][name].as_f64().unwrap()));
     }
     for (at, name) in ["p50", "p90", "p95"].iter().enumerate() {
-        let middle = |runs: &[[f64; 3]]| {
-            let mut values: Vec<_> = runs.iter().map(|run| run[at]).collect();
-            values.sort_by(f64::total_cmp);
-            values[1]
-        };
-        let (ours, theirs) = (middle(&ours), middle(&theirs));
+        // What else the machine does only ever adds.
+        let least = |runs: &[[f64; 3]]| runs.iter().map(|run| run[at]).fold(f64::INFINITY, f64::min);
+        let (ours, theirs) = (least(&ours), least(&theirs));
         println!("{name}: {ours:.1} ms by the generator, {theirs:.1} ms by k6");
         assert!(ours >= 2.0 * EACH_WAY.as_secs_f64() * 1e3, "{name}: {ours} ms is less than the network takes");
         assert!((ours - theirs).abs() <= PART * ours + MILLISECONDS, "{name}: {ours} ms, and {theirs} ms by k6");

@@ -72,7 +72,7 @@ impl Service {
         stream.set_read_timeout(Some(ASK))?;
         stream.set_write_timeout(Some(ASK))?;
         // In the older version an answer is not cut into pieces.
-        write!(stream, "GET /metrics HTTP/1.0\r\nHost: {at}\r\n\r\n")?;
+        stream.write_all(format!("GET /metrics HTTP/1.0\r\nHost: {at}\r\n\r\n").as_bytes())?;
         let mut answer = String::new();
         stream.take(MOST).read_to_string(&mut answer).with_context(|| format!("{at}/metrics does not end"))?;
         let status = answer.split_whitespace().nth(1).unwrap_or_default();

@@ -88,7 +88,7 @@ pub(super) struct Measured {
     pub(super) seconds: f64,
     /// Of a store that does not count a figure, it is not in here; `None` is a figure of which there was nothing.
     pub(super) figures: BTreeMap<Figure, Option<Spread>>,
-    /// What the generator says a reader should know, each once.
+    /// What the generator says a reader should know, and in how many runs.
     pub(super) warnings: Vec<String>,
 }
 
@@ -116,15 +116,15 @@ impl<'a> Bench<'a> {
             },
         };
         let database = server.as_ref().map(|server| server.url.clone());
+        let log = directory.join(format!("{}.log", store.name()));
+        let file = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
         if database.is_some() {
             for arguments in [&["migrate"][..], &["seed", "--orders", ORDERS]] {
                 let mut fill = service::command(&programs.orderflow, &data, database.as_deref());
-                let ended = bounded(fill.args(arguments).stdout(Stdio::null()), ONCE)?;
-                ensure!(ended == Some(0), "orderflow {} failed; its own message is above", arguments[0]);
+                let ended = bounded(fill.args(arguments).stdout(Stdio::null()).stderr(file.try_clone()?), ONCE)?;
+                ensure!(ended == Some(0), "orderflow {} failed; its log is {}", arguments[0], log.display());
             }
         }
-        let log = directory.join(format!("{}.log", store.name()));
-        let file = File::create(&log).with_context(|| format!("{} cannot be written", log.display()))?;
         let service = match Service::start(&programs.orderflow, &data, database.as_deref(), file.into()) {
             Ok(service) => service,
             Err(error) => {
@@ -139,7 +139,8 @@ impl<'a> Bench<'a> {
     /// Runs a scenario as often as its shape says.
     pub(super) fn measure(&self, scenario: &str, shape: Shape, each: &mut dyn FnMut(u32)) -> Result<Measured> {
         let original = original(&self.programs.load, scenario)?;
-        let (mut values, mut warnings, mut seconds) = (BTreeMap::<Figure, Vec<f64>>::new(), Vec::new(), 0.0);
+        let (mut values, mut seconds) = (BTreeMap::<Figure, Vec<f64>>::new(), 0.0);
+        let mut warnings: Vec<(String, u32)> = Vec::new();
         for run in 1..=shape.runs {
             each(run);
             let before = self.counters()?;
@@ -160,8 +161,11 @@ impl<'a> Bench<'a> {
                 values.entry(figure).or_default().extend(value);
             }
             for warning in outcome.warnings {
-                if !warnings.contains(&warning) {
-                    warnings.push(warning);
+                // What it is about; the numbers after it are other ones in each run.
+                let about = |text: &str| text.split(':').next().map(str::to_owned);
+                match warnings.iter_mut().find(|(known, _)| about(known) == about(&warning)) {
+                    Some((_, runs)) => *runs += 1,
+                    None => warnings.push((warning, 1)),
                 }
             }
         }
@@ -171,6 +175,8 @@ impl<'a> Bench<'a> {
         // A figure that some run did not give is not one of all runs.
         let whole = |values: Vec<f64>| (values.len() == shape.runs as usize).then(|| Spread::of(values)).flatten();
         let figures = values.into_iter().map(|(figure, values)| (figure, whole(values))).collect();
+        let warnings =
+            warnings.into_iter().map(|(text, runs)| format!("in {runs} of {} runs: {text}", shape.runs)).collect();
         Ok(Measured { original, seconds, figures, warnings })
     }
 
