@@ -134,8 +134,8 @@ impl Counting {
 
     async fn notifications(&self) {
         let (jobs, minute) = (self.backend.jobs(), Duration::from_mins(1));
-        assert_eq!(jobs.relay(10).await.unwrap(), 2);
-        let waiting = jobs.unpublished(10, minute).await.unwrap();
+        assert_eq!(jobs.relay(10).await.unwrap().len(), 2);
+        let waiting: Vec<_> = jobs.unpublished(10, minute).await.unwrap().into_iter().map(|due| due.id).collect();
         assert_eq!(waiting.len(), 2);
         jobs.published(&waiting).await.unwrap();
         jobs.unconfirmed(&waiting).await.unwrap();
