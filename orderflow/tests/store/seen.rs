@@ -239,7 +239,7 @@ async fn a_wait_for_a_connection_is_seen(stage: Stage) {
             assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
         }
         assert!(timeouts() >= 1.0);
-        assert_eq!(waits(), 3.0);
+        assert_eq!(waits() as u64, 3);
         assert_eq!(counting.count("begin", "timeout") + timeouts() as u64, 3);
         sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
     }
@@ -283,7 +283,7 @@ async fn a_slow_statement_is_told_of_once_with_its_trace(stage: Stage) {
     let kept: Vec<_> = kept.iter().filter(|kept| kept.name == name).collect();
     assert_eq!(kept.len(), 1, "{kept:?}");
     assert!(kept[0].context == Some(trace) && kept[0].took >= slow, "{kept:?}");
-    assert_eq!(counting.value(&format!("db_slow_statements_total{{statement=\"{name}\"}}")), 1.0);
+    assert_eq!(counting.value(&format!("db_slow_statements_total{{statement=\"{name}\"}}")) as u64, 1);
 }
 
 on_both_stores!(a_wait_for_a_connection_is_seen, a_slow_statement_is_told_of_once_with_its_trace);
