@@ -1,6 +1,6 @@
 //! What is seen of requests from outside: where they stand in a trace, and what is counted of them, whatever becomes of them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::{
     Router,
@@ -10,7 +10,10 @@ use axum::{
     routing::get as route,
 };
 use http_body_util::BodyExt;
-use orderflow::{http::route::Route, telemetry::TraceContext};
+use orderflow::{
+    http::route::Route,
+    telemetry::{Search, TraceContext},
+};
 use tower::ServiceExt;
 
 use crate::{
@@ -341,4 +344,48 @@ async fn writes_are_counted_by_their_own_method() {
         let line = format!("http_requests_total{{method=\"POST\",route=\"/api/orders\",status=\"{status}\"}} 1\n");
         assert!(metrics.text().contains(&line), "{}", metrics.text());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_failed_or_was_slow_is_kept_without_a_trace_too() {
+    let settings = [
+        ("telemetry.traces_ratio", "0"),
+        ("telemetry.traces_per_route", "0"),
+        ("telemetry.slow_request", "1h"),
+        ("database.coalesce_reads", "false"),
+    ];
+    let stage = Stage::with(&settings).await;
+    stage.get("/api/products/1").await.ok(200);
+    stage.get("/nowhere").await.problem("not-found");
+    stage.store.next(Trouble::Panics);
+    let failed = stage.get("/api/products/2").await;
+    let found = stage.recent().traces(&Search { limit: 10, ..Search::default() });
+    let [found] = &found[..] else { panic!("one of the three failed: {found:?}") };
+    assert_eq!(found.id, trace(&failed).trace);
+    assert_eq!((found.trace.status(), found.trace.route()), (Some(500), Some("/api/products/{id}")));
+
+    let slow = Stage::with(&[&settings[..2], &[("telemetry.slow_request", "1ms")]].concat()).await;
+    slow.store.hold();
+    let request = slow.start_get("/api/products/1");
+    slow.store.holds(1).await;
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    slow.store.release();
+    assert_eq!(request.await.unwrap().status, 200);
+    let kept = slow.recent().traces(&Search { limit: 10, ..Search::default() });
+    assert!(kept.iter().any(|found| found.trace.status() == Some(200)), "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn statements_are_counted_for_the_request_that_asked_for_them() {
+    let service = Service::sqlite().await;
+    service.get("/api/orders").await.ok(200);
+    service.get("/healthz/live").await.ok(200);
+    let metrics = crate::client::Request::new(service.ops, "GET", "/metrics").send().await;
+    let sum = |route: &str| {
+        let start = format!("http_request_statements_sum{{route=\"{route}\"}} ");
+        let value = metrics.text().lines().find_map(|line| line.strip_prefix(&start)).map(str::to_owned);
+        value.unwrap_or_else(|| panic!("{start} is not in:\n{}", metrics.text())).parse::<f64>().unwrap()
+    };
+    assert!((1.0..=2.0).contains(&sum("/api/orders")), "{}", metrics.text());
+    assert_eq!(sum("/healthz/live"), 0.0);
 }

@@ -24,6 +24,7 @@ use orderflow::{
         self, Placed, PoolUse, Result, Rows, SharedStore, Store, StoreError,
         seed::{Plan, seed},
     },
+    telemetry::Recent,
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -203,6 +204,11 @@ impl Stage {
 
     pub(crate) async fn new() -> Self {
         Self::with(&[]).await
+    }
+
+    /// What is kept of traces.
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.app.recent
     }
 
     /// The routes, without what is before them.
