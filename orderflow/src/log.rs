@@ -3,44 +3,47 @@
 use std::io::{self, IsTerminal};
 
 use anyhow::{Context, Result};
-use tracing_subscriber::{EnvFilter, Layer, Registry, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::config::{Log, LogFormat};
+use crate::{
+    config::{Log, LogFormat},
+    metrics::Metrics,
+    telemetry::log::{Form, Lines},
+};
 
 /// What the configured filter is added to: statements are too many to log one and all, and hold what customers sent; and
 /// the broker's client calls every connection that breaks several errors, which are told once by whoever makes the next. A
 /// filter that names their target has its way.
 const QUIET: &str = "sqlx::query=warn,lapin=off";
 
-/// Sends every event that the configuration asks for to standard error, from now on and for the whole process.
+/// Writes every event that the configuration asks for to standard error, and counts it.
 ///
 /// # Errors
-/// If that was done before, or the filter is malformed, which that of a checked configuration is not.
-pub fn init(log: &Log) -> Result<()> {
-    let filter = filter(&log.filter)?;
+/// If the filter is malformed, which that of a checked configuration is not.
+pub fn layer(log: &Log, metrics: &Metrics) -> Result<Box<dyn Layer<Registry> + Send + Sync>> {
     let terminal = io::stderr().is_terminal();
     let people = match log.format {
         LogFormat::Auto => terminal,
         LogFormat::Pretty => true,
         LogFormat::Json => false,
     };
-    let lines = tracing_subscriber::fmt::layer::<Registry>().with_writer(io::stderr).log_internal_errors(false);
-    let lines = if people {
-        let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-        lines.compact().with_ansi(colours).boxed()
-    } else {
-        lines.json().flatten_event(true).with_span_list(false).boxed()
-    };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init().context("logging was set up before")
+    let colours = terminal && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let form = if people { Form::Pretty { colours } } else { Form::Json };
+    Ok(Lines::new(form, io::stderr, metrics).with_filter(filter(&log.filter)?).boxed())
 }
 
-fn filter(configured: &str) -> Result<EnvFilter> {
+/// What is logged, as the configuration says it.
+///
+/// # Errors
+/// If that is malformed.
+pub fn filter(configured: &str) -> Result<EnvFilter> {
     EnvFilter::builder().parse(format!("{QUIET},{configured}")).context("log.filter")
 }
 
 #[cfg(test)]
 mod tests {
     use tracing::Level;
+    use tracing_subscriber::layer::SubscriberExt;
 
     use super::*;
 

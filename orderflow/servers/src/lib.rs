@@ -3,8 +3,9 @@
 //!
 //! [`Postgres`] is PostgreSQL, 13 or newer, with a [`Replica`] beside it and a [`PgBouncer`] before it where a test wants
 //! them; [`Redis`] is a cache, [`RabbitMq`] a broker; [`Nginx`] and [`HaProxy`] run the configuration that they are given.
+//! [`Prometheus`] and [`Alertmanager`] do too, and [`promtool`] and [`amtool`] check it.
 //! Each can be stopped, started again on its port, and paused. A [`Link`] in front of any server is a network that is slow,
-//! silent or broken; a [`Sink`], in this process, is a mail server with its faults.
+//! silent or broken; a [`Sink`], in this process, is a mail server with its faults, and a [`Collector`] takes traces and logs.
 //!
 //! ```no_run
 //! # fn migrate(_: &str) {}
@@ -39,11 +40,13 @@ mod bounded;
 mod freeze;
 mod keeper;
 mod link;
+mod otlp;
 mod pgbouncer;
 mod ports;
 mod postgres;
 mod process;
 mod programs;
+mod prometheus;
 mod proxy;
 mod rabbitmq;
 mod redis;
@@ -55,10 +58,12 @@ use std::{io::Write, panic::Location, thread};
 use anyhow::Result;
 
 pub use link::Link;
+pub use otlp::{Collected, CollectedLog, CollectedSpan, Collector, Collects};
 pub use pgbouncer::PgBouncer;
 pub use ports::free_port;
 pub use postgres::{Database, Postgres, Replica, Settings, Stop};
 pub use programs::Missing;
+pub use prometheus::{Alertmanager, Prometheus, amtool, promtool};
 pub use proxy::{HaProxy, Nginx, Proxy};
 pub use rabbitmq::RabbitMq;
 pub use redis::Redis;

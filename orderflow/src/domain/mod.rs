@@ -33,7 +33,7 @@ pub use timestamp::{Day, Timestamp};
 pub struct Invalid(pub String);
 
 impl Invalid {
-    fn new(why: impl Into<String>) -> Self {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
 }

@@ -1,5 +1,6 @@
-//! What every request passes before and after a handler, in one place and in this order: an identifier, the client's rate,
-//! the number of requests under way, in all and of its group, the time limit, and the headers of the answer.
+//! What every request passes before and after a handler, in one place and in this order: an identifier and a place in a
+//! trace, the client's rate, the number of requests under way, in all and of its group, the time limit, and the headers of
+//! the answer.
 //!
 //! These are one service rather than a stack of layers, because each layer costs a boxed future and a clone of the stack, and
 //! because the order, which matters, can be read here.
@@ -28,14 +29,20 @@ use axum::{
 use futures_util::FutureExt;
 use hyper::body::Body as _;
 use tower::Service;
+use tracing::Instrument;
 
 use super::{
     App,
     limits::{ClientRate, Group, InFlight},
     problem::{Cause, Kind, Problem},
+    route::Route,
+    seen::Eye,
     stream::{self, Streaming},
 };
+use crate::telemetry::TraceContext;
 
+/// Says which trace a request belongs to, and what it is in it, as the draft of Trace Context, level 2, has it.
+const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest identifier that is taken over from a client, in bytes.
 const MAX_REQUEST_ID: usize = 64;
@@ -52,6 +59,7 @@ struct Inner {
     lists: InFlight,
     writes: InFlight,
     ids: RequestIds,
+    eye: Eye,
 }
 
 impl Edge {
@@ -61,23 +69,24 @@ impl Edge {
         let http = &app.config.http;
         let in_flight = InFlight::new(http.max_in_flight);
         let (lists, writes) = (InFlight::new(http.max_lists_in_flight), InFlight::new(http.max_writes_in_flight));
-        Self(Arc::new(Inner { router, app, rate, in_flight, lists, writes, ids: RequestIds::new() }))
+        let eye = Eye::new(&app.config.telemetry, &app.metrics, &app.recent);
+        Self(Arc::new(Inner { router, app, rate, in_flight, lists, writes, ids: RequestIds::new(), eye }))
     }
 
     /// Answers a request from this address. Never fails and never panics.
     pub async fn answer(&self, request: Request, peer: IpAddr) -> Response {
+        let route = Route::of(request.method(), request.uri().path());
         let id = self.0.ids.of(&request);
-        let mut response = self.limited(request, peer).await;
-        if let Some(Cause(cause)) = response.extensions_mut().remove() {
-            let (request, status) = (id.to_str().unwrap_or_default(), response.status().as_u16());
-            if status == 500 {
-                tracing::error!(request, status, cause, "a request failed");
-            } else {
-                tracing::warn!(request, status, cause, "a request was not answered");
-            }
-        }
+        let seen = self.0.eye.begin(route, request.headers(), id.to_str().ok());
+        let (work, span) = seen.work();
+        let trace = work.trace();
+        let mut response = work.scope(self.logged(request, peer, route).instrument(span)).await;
+        seen.answered(response.status().as_u16());
         let headers = response.headers_mut();
+        // Once, instead of a larger table every few headers.
+        headers.reserve(7);
         headers.insert(X_REQUEST_ID, id);
+        headers.insert(TRACERESPONSE, header(trace));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -87,6 +96,20 @@ impl Edge {
             .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
         if self.0.app.health.is_draining() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// The answer, and a line in the log where one is due. Only the latter knows why.
+    async fn logged(&self, request: Request, peer: IpAddr, route: Route) -> Response {
+        let mut response = self.limited(request, peer).await;
+        if let Some(Cause(cause)) = response.extensions_mut().remove() {
+            let (method, route, status) = (route.method(), route.path(), response.status().as_u16());
+            if status == 500 {
+                tracing::error!(method, route, status, cause, "a request failed");
+            } else {
+                tracing::warn!(method, route, status, cause, "a request was not answered");
+            }
         }
         response
     }
@@ -152,6 +175,10 @@ impl Edge {
     pub fn forget_idle_clients(&self) {
         self.0.rate.forget_idle();
     }
+}
+
+fn header(trace: TraceContext) -> HeaderValue {
+    HeaderValue::from_bytes(&trace.text()).expect("digits and dashes are a header's")
 }
 
 /// Whether a request's body is still on its way: tells a client that is slow from a service that is.

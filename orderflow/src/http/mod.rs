@@ -11,6 +11,8 @@ mod position;
 mod problem;
 mod products;
 mod representation;
+pub mod route;
+mod seen;
 mod stats;
 pub mod stream;
 pub(crate) mod weigh;
@@ -27,6 +29,7 @@ use utoipa::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
+pub(crate) use extract::Query;
 pub use problem::{FieldError, Kind, Problem};
 pub use representation::{Caching, Representation};
 
@@ -108,7 +111,7 @@ impl App {
     /// An application on this store.
     pub fn new(config: Arc<Config>, store: SharedStore, keys: Keys, shared: Shared) -> Self {
         let together = config.database.coalesce_reads;
-        let Telemetry { metrics, recent } = shared.telemetry;
+        let Telemetry { metrics, recent, .. } = shared.telemetry;
         let replicated = store.after(Position::START).is_some();
         let at = |store: &SharedStore, position| store.after(position).unwrap_or_else(|| Arc::clone(store));
         let (products, orders, customers) = (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));

@@ -21,6 +21,7 @@ use crate::{
     cache::Tag,
     domain::{Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId, OrderStatus, Receipt},
     store::StoreError,
+    telemetry,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -106,7 +107,7 @@ async fn place(
     // Keys belong to who made them up: two clients with the same one do not meet.
     let key = key.map(|key| key.of_client(&writer.name));
     // A task of its own: a client that goes away must not leave an order whose products are still cached as they were.
-    let placing = tokio::spawn(async move {
+    let placing = telemetry::spawn(async move {
         let placed = app.store.place_order(&draft, key.as_ref().map(|key| (key, Fingerprint::of(&draft)))).await;
         // Before anything is read for the cache again, so that it is read from a copy that has the order.
         let position = if placed.is_ok() { app.store.position().await } else { None };

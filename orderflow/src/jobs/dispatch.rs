@@ -11,11 +11,13 @@ use tokio::{
     task::JoinSet,
     time::{sleep_until, timeout},
 };
+use tracing::Instrument;
 
 use super::{
     Claimed, Outcome, Settled,
     broker::{Offer, Receipt},
     recorder::Recorder,
+    traced,
     worker::{OUTAGE, Source, Worker},
 };
 use crate::{
@@ -211,8 +213,10 @@ impl Dispatch {
         if claimed.maybe_sent {
             self.worker.metrics.mail_repeats_possible.inc();
         }
+        let system = if receipt.is_some() { "rabbitmq" } else { "table" };
+        let (work, span) = self.worker.traces.sending(&claimed, system);
         let (worker, recorder, sending) = (Arc::clone(&self.worker), self.recorder.clone(), Arc::clone(&self.sending));
-        self.begun.spawn(async move {
+        let sent = async move {
             // What has waited for so long is behind mails that are slow; another worker may be quicker.
             let sender = timeout(worker.settings.lease / STALE, sending.acquire_owned()).await;
             let outcome = match &sender {
@@ -220,9 +224,11 @@ impl Dispatch {
                 Err(_) => Outcome::Returned,
             };
             drop(sender);
+            traced::ended(&outcome);
             recorder.record(Settled { id: claimed.id, claim: claimed.claim, outcome }, receipt).await;
             drop(place);
-        });
+        };
+        self.begun.spawn(work.scope(sent.instrument(span)));
     }
 
     async fn give_back(&self, claimed: &Claimed, receipt: Option<Receipt>) {

@@ -9,6 +9,7 @@ mod recorder;
 mod relay;
 mod sending;
 mod start;
+pub(crate) mod traced;
 mod upkeep;
 mod wake;
 mod worker;
@@ -18,12 +19,14 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 pub use start::{StartError, start};
+pub use traced::Traces;
 pub use wake::Wake;
 pub use worker::{Settings, Source, Worker};
 
 use crate::{
     domain::{CustomerId, Timestamp},
     store::Result,
+    telemetry::TraceContext,
 };
 
 /// A notification's number.
@@ -62,6 +65,17 @@ pub struct Claimed {
     pub attempt: u32,
     /// Whether whoever had it last recorded nothing, so that it may have been sent.
     pub maybe_sent: bool,
+    /// The trace that it is a part of: that of its order, if that is known.
+    pub trace: Option<TraceContext>,
+}
+
+/// A notification that a broker should be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    /// Which.
+    pub id: NotificationId,
+    /// The trace that it is a part of.
+    pub trace: Option<TraceContext>,
 }
 
 /// What became of a claimed notification.
@@ -135,8 +149,8 @@ pub const OFFERED: Duration = Duration::from_secs(10);
 #[async_trait]
 pub trait JobStore: Send + Sync + 'static {
     /// Makes notifications of the oldest outbox rows that are not published yet, at most so many, and marks these. Several
-    /// processes may do so at once and share the rows. Gives how many rows it took.
-    async fn relay(&self, most: u32) -> Result<u32>;
+    /// processes may do so at once and share the rows. Gives the trace of each row that it took, where that is known.
+    async fn relay(&self, most: u32) -> Result<Vec<Option<TraceContext>>>;
 
     /// Takes up to so many due notifications for so long, the longest due first. Two workers never get the same one.
     async fn claim(&self, most: u32, lease: Duration) -> Result<Vec<Claimed>>;
@@ -150,7 +164,7 @@ pub trait JobStore: Send + Sync + 'static {
 
     /// Due notifications that a broker should be given: those that it was not given yet, or not for so long. The longest
     /// due first. Nobody else is given the same ones for [`OFFERED`], or until it is noted what became of them.
-    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>>;
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<Due>>;
 
     /// Notes that the broker has these now. Those that were taken up meanwhile are left alone. The note ends when one is
     /// taken up.
@@ -202,6 +216,17 @@ impl Outcome {
             Self::Retry(_) | Self::Returned => "queued",
             Self::Dead(_) => "dead",
             Self::Dropped => "dropped",
+        }
+    }
+
+    /// What it is called in metrics and traces.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Retry(_) => "retried",
+            Self::Dead(_) => "dead",
+            Self::Dropped => "dropped",
+            Self::Returned => "returned",
         }
     }
 

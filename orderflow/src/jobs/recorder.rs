@@ -8,9 +8,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
 };
+use tracing::{Instrument, Span};
 
-use super::{NotificationId, Outcome, Settled, SharedJobs, broker::Receipt, worker::OUTAGE};
-use crate::metrics::Metrics;
+use super::{NotificationId, Settled, SharedJobs, broker::Receipt, worker::OUTAGE};
+use crate::{metrics::Metrics, step, store, telemetry::Work};
 
 /// Where outcomes are given to. When the last clone is gone and everything is recorded, the recording ends.
 #[derive(Clone)]
@@ -22,6 +23,9 @@ pub(super) struct Recorder {
 
 struct Entry {
     settled: Settled,
+    /// What it is recorded for, and how long that takes: the span ends with this.
+    work: Option<Work>,
+    span: Span,
     /// Dropped when the outcome is recorded.
     _receipt: Option<Receipt>,
     _room: OwnedSemaphorePermit,
@@ -40,7 +44,8 @@ impl Recorder {
     pub(super) async fn record(&self, settled: Settled, receipt: Option<Receipt>) {
         let Ok(room) = Arc::clone(&self.room).acquire_owned().await else { return };
         // Nobody listens any more when the process ends without waiting, which is a crash as far as this mail goes.
-        let _ = self.outcomes.send(Entry { settled, _receipt: receipt, _room: room });
+        let (work, span) = (Work::current(), step!("record the outcome"));
+        let _ = self.outcomes.send(Entry { settled, work, span, _receipt: receipt, _room: room });
     }
 }
 
@@ -59,7 +64,7 @@ async fn record(jobs: SharedJobs, metrics: Metrics, mut incoming: mpsc::Unbounde
             }
         }
         let settled: Vec<_> = batch.iter().map(|entry| entry.settled.clone()).collect();
-        match jobs.settle(&settled).await {
+        match settle(&jobs, &settled, &batch).await {
             Ok(done) => {
                 count(&metrics, &settled, &done, failed > 0);
                 failed = 0;
@@ -76,18 +81,21 @@ async fn record(jobs: SharedJobs, metrics: Metrics, mut incoming: mpsc::Unbounde
     }
 }
 
+/// One statement for all of them. It is shown in the trace of one that is traced, if there is one.
+async fn settle(jobs: &SharedJobs, settled: &[Settled], batch: &[Entry]) -> store::Result<Vec<NotificationId>> {
+    let shown = batch.iter().max_by_key(|entry| entry.work.as_ref().map(|work| work.trace().sampled));
+    let Some((work, span)) = shown.and_then(|entry| Some((entry.work.clone()?, entry.span.clone()))) else {
+        return jobs.settle(settled).await;
+    };
+    work.scope(jobs.settle(settled).instrument(span)).await
+}
+
 /// `again` if an earlier statement with some of these failed, which may have recorded them all the same.
 fn count(metrics: &Metrics, settled: &[Settled], done: &[NotificationId], again: bool) {
     let done: HashSet<_> = done.iter().collect();
     for one in settled {
-        let outcome = match one.outcome {
-            _ if !again && !done.contains(&one.id) => "lost",
-            Outcome::Sent => "sent",
-            Outcome::Retry(_) => "retried",
-            Outcome::Dead(_) => "dead",
-            Outcome::Dropped => "dropped",
-            Outcome::Returned => "returned",
-        };
+        let lost = !again && !done.contains(&one.id);
+        let outcome = if lost { "lost" } else { one.outcome.word() };
         metrics.jobs_processed.get_or_create(&[("outcome", outcome)]).inc();
     }
 }

@@ -8,6 +8,7 @@ use super::{Claimed, Outcome, worker::Worker};
 use crate::{
     mail::{MailError, render},
     resilience::Permit,
+    step,
 };
 
 /// The longest reason that is kept, in characters.
@@ -26,7 +27,7 @@ impl Worker {
                 claimed.attempt - 1
             ));
         }
-        let mail = match render(claimed, &self.sender) {
+        let mail = match step!("render a mail").in_scope(|| render(claimed, &self.sender)) {
             Ok(mail) => mail,
             Err(error) => return self.failed(claimed, error),
         };

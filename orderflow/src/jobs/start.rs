@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::{
-    SharedJobs, Wake,
+    SharedJobs, Traces, Wake,
     broker::{Broker, NoAddress},
     worker::{Settings, Source, Worker},
 };
@@ -43,6 +43,7 @@ pub fn start(
     let (mailer, sender) = (mail::mailer(config)?, Sender::new(&config.mail)?);
     let settings = Settings::new(config, finish);
     let worker = Worker::new(jobs.clone(), mailer, sender, metrics.clone(), wake.clone(), settings);
+    let worker = worker.traced(Traces::new(&config.telemetry, metrics));
     let broker = Broker::new(&config.queue, metrics)?;
     let source = match broker.clone() {
         None => Source::Table,

@@ -8,7 +8,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{SharedJobs, Wake, broker::Offer, dispatch::Dispatch, recorder::Recorder, relay::relay, upkeep::upkeep};
+use super::{
+    SharedJobs, Traces, Wake, broker::Offer, dispatch::Dispatch, recorder::Recorder, relay::relay, upkeep::upkeep,
+};
 use crate::{
     background::Stop,
     config::Config,
@@ -76,6 +78,7 @@ pub struct Worker {
     pub(super) mailer: Arc<dyn Mailer>,
     pub(super) sender: Sender,
     pub(super) metrics: Metrics,
+    pub(super) traces: Traces,
     pub(super) wake: Wake,
     pub(super) settings: Settings,
     pub(super) breaker: Breaker,
@@ -92,16 +95,23 @@ impl Worker {
         settings: Settings,
     ) -> Self {
         let breaker = Breaker::new("mail", metrics.clone());
-        Self { jobs, mailer, sender, metrics, wake, settings, breaker }
+        Self { jobs, mailer, sender, metrics, traces: Traces::default(), wake, settings, breaker }
+    }
+
+    /// The same, which begins traces as these say.
+    pub fn traced(self, traces: Traces) -> Self {
+        Self { traces, ..self }
     }
 
     /// Works until told to stop. Then it takes up nothing new, ends and records what it has begun as far as the time allows,
     /// and gives back what it could not begin.
     pub async fn run(self, source: Source, stop: Stop) {
-        let Self { jobs, metrics, settings, .. } = &self;
+        let Self { jobs, metrics, traces, settings, .. } = &self;
         // Dropped with this future, they end too.
         let mut beside = JoinSet::new();
-        beside.spawn(relay(Arc::clone(jobs), metrics.clone(), self.wake.clone(), settings.poll, stop.clone()));
+        let relay =
+            relay(Arc::clone(jobs), metrics.clone(), traces.clone(), self.wake.clone(), settings.poll, stop.clone());
+        beside.spawn(relay);
         beside.spawn(upkeep(Arc::clone(jobs), metrics.clone(), settings.retention, stop.clone()));
         let places = settings.concurrency as usize;
         let (recorder, mut recording) = Recorder::start(Arc::clone(jobs), metrics.clone(), places);

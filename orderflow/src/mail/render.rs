@@ -92,6 +92,7 @@ mod tests {
             payload,
             attempt: 1,
             maybe_sent: false,
+            trace: None,
         }
     }
 

@@ -21,10 +21,11 @@ use lettre::{
     },
 };
 use tokio::{sync::Semaphore, time::timeout};
+use tracing::Instrument;
 use url::{Host, Url};
 
 use super::{Mail, MailError, Mailer, Sender, SetupError, message::message};
-use crate::config;
+use crate::{config, step};
 
 /// A connection that was idle for longer is asked for a sign of life before it is used.
 const TRUSTED: Duration = Duration::from_secs(1);
@@ -82,7 +83,10 @@ impl Smtp {
         let _place = self.places.acquire().await;
         let Idle { mut connection, mails, .. } = match self.kept().await {
             Some(kept) => kept,
-            None => Idle { connection: self.server.connect().await?, since: Instant::now(), mails: 0 },
+            None => {
+                let connecting = self.server.connect().instrument(step!("connect to the mail server"));
+                Idle { connection: connecting.await?, since: Instant::now(), mails: 0 }
+            }
         };
         let mail = commands::Mail::new(Some(from), vec![]);
         connection.command(mail).await.map_err(|error| failed(Step::Sender, &error))?;
@@ -139,7 +143,8 @@ impl Mailer for Smtp {
         let to = to.ok_or_else(|| MailError::Permanent("it has no receiver".to_owned()))?;
         let content = content(&String::from_utf8_lossy(&message.formatted()));
         // A connection that is abandoned here is closed: it is nobody's but this future's.
-        let sent = timeout(self.timeout, self.deliver(from, to, &content)).await;
+        let sending = step!("send a mail", otel.kind = "client", mail.by = "smtp");
+        let sent = timeout(self.timeout, self.deliver(from, to, &content)).instrument(sending).await;
         sent.unwrap_or_else(|_| {
             // The others are as likely to be silent, and would take as long to show it.
             self.idle().clear();

@@ -11,8 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{sync::Semaphore, time::timeout};
+use tracing::Instrument;
 
 use super::{Mail, MailError, Mailer, Sender, SetupError, message::message};
+use crate::{step, telemetry};
 
 /// What a file is called that is being written: `.NAME.eml.RANDOM.part`.
 const PART: &str = ".part";
@@ -53,13 +55,14 @@ impl Mailer for Spool {
         let written = timeout(self.timeout, async {
             let place = Arc::clone(&self.places).acquire_owned().await;
             // Whoever stops waiting does not stop the thread: the file is written whole, or not at all.
-            let task = tokio::task::spawn_blocking(move || {
+            let task = telemetry::spawn_blocking(move || {
                 let _place = place;
+                let _writing = step!("write a file").entered();
                 write(&directory, &name, &message)
             });
             task.await.map_err(io::Error::other)?
         });
-        match written.await {
+        match written.instrument(step!("send a mail", mail.by = "spool")).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(MailError::Temporary(format!("the spool cannot be written to: {}", error.kind()))),
             Err(_) => Err(MailError::Temporary("the spool did not take it in time".to_owned())),

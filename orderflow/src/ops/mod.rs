@@ -2,6 +2,7 @@
 
 mod asked;
 mod classic;
+pub mod console;
 mod guard;
 mod heap;
 mod probes;
@@ -20,7 +21,10 @@ pub(crate) use probes::routes;
 pub use probes::{BrokerCheck, Check, Health, Lesser, ReplicaCheck, Report, Status};
 pub use runtime::watch_delay;
 
-use crate::http::{App, Kind, Problem};
+use crate::{
+    http::{App, Kind, Problem},
+    telemetry,
+};
 use scrape::Scrape;
 
 /// The operators' routes on this application.
@@ -30,6 +34,8 @@ pub fn router(app: App) -> Router {
         .split_for_parts()
         .0
         .route("/metrics", get(move |headers: HeaderMap| scrape.clone().answer(headers)))
+        .merge(console::routes())
+        .merge(telemetry::routes())
         .route("/debug/profile", get(asked::profile).layer(Extension(profile::CPU)))
         .route("/debug/heap", get(asked::profile).layer(Extension(heap::HEAP)))
         .method_not_allowed_fallback(async || Problem::new(Kind::MethodNotAllowed))

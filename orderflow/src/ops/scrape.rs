@@ -90,7 +90,7 @@ fn prefers_open_metrics(headers: &HeaderMap) -> bool {
     ranges.is_empty() || open_metrics >= weight(["text/plain", "text/*", "*/*"])
 }
 
-/// How full pools and caches are.
+/// How full pools and caches are, and how far replicas are behind.
 struct Kept(App);
 
 impl fmt::Debug for Kept {
@@ -115,6 +115,16 @@ impl Collector for Kept {
         let mut family = encoder.encode_descriptor("db_pool_max", help, None, MetricType::Gauge)?;
         for (pool, PoolUse { max, .. }) in &pools {
             ConstGauge::new(*max).encode(family.encode_family(&[("pool", *pool)])?)?;
+        }
+        let replicas = app.store.replicas();
+        if !replicas.is_empty() {
+            let help = "How far replicas are behind, by their place in replicas.urls. Nothing where that is not known.";
+            let seconds = Some(&Unit::Seconds);
+            let mut family = encoder.encode_descriptor("replica_lag", help, seconds, MetricType::Gauge)?;
+            for (number, replica) in replicas.iter().enumerate() {
+                let Some(lag) = replica.lag else { continue };
+                ConstGauge::new(lag.as_secs_f64()).encode(family.encode_family(&[("replica", number)])?)?;
+            }
         }
         let (entries, bytes) = app.cache.size();
         let (entries, bytes) = (ConstGauge::new(entries), ConstGauge::new(bytes));

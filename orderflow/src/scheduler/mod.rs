@@ -11,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use time::{Date, UtcOffset};
+use tracing::{Instrument, Span};
 
 pub use days::MonthDay;
 
@@ -18,8 +19,10 @@ use crate::{
     background::{Background, Stop},
     config::Config,
     domain::Timestamp,
+    jobs::{Traces, traced::Own},
     metrics::Metrics,
     store::{Backend, ConnectError, Result, StoreError},
+    telemetry::span,
 };
 use round::Round;
 
@@ -120,6 +123,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Scheduler {
     store: SharedSchedule,
     metrics: Metrics,
+    traces: Traces,
     clock: Clock,
     interval: Duration,
     silence: Duration,
@@ -136,6 +140,7 @@ impl Scheduler {
         let statement = database.statement_timeout;
         Self {
             store,
+            traces: Traces::new(&config.telemetry, &metrics),
             metrics,
             clock,
             interval: scheduler.interval,
@@ -187,26 +192,35 @@ impl Scheduler {
         tracing::info!("this process is the scheduler now");
         let _leading = Leading::begin(&self.metrics);
         loop {
+            let (work, span) = self.traces.own(Own::Look, "look for what is due", true);
             // Stopping may abandon a round at any await: what it began in the database ends there, and is recorded or not.
-            let mut round = self.round(&mut *lead);
-            let found = tokio::select! {
+            let round = work.scope(self.look(&mut *lead).instrument(span));
+            tokio::select! {
                 biased;
                 () = stop.wait() => return,
-                found = round.due() => found,
-            };
-            match found {
-                Ok(Found { birthdays: 0, reminders: 0 }) => {}
-                Ok(Found { birthdays, reminders }) => tracing::info!(birthdays, reminders, "found due notifications"),
-                Err(ScheduleError::Deposed) => {
-                    tracing::warn!("this process is not the scheduler any more");
-                    return;
-                }
-                Err(error) => tracing::warn!(%error, "due notifications cannot be found; trying again"),
+                leads = round => if !leads { return },
             }
             if stop.sleep(self.interval).await {
                 return;
             }
         }
+    }
+
+    /// Finds what is due, and says so. False if another is the scheduler now.
+    async fn look(&self, lead: &mut dyn Lead) -> bool {
+        match self.round(lead).due().await {
+            Ok(Found { birthdays: 0, reminders: 0 }) => {}
+            Ok(Found { birthdays, reminders }) => tracing::info!(birthdays, reminders, "found due notifications"),
+            Err(ScheduleError::Deposed) => {
+                tracing::warn!("this process is not the scheduler any more");
+                return false;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "due notifications cannot be found; trying again");
+                span::failed(&Span::current());
+            }
+        }
+        true
     }
 
     fn round<'a>(&'a self, lead: &'a mut dyn Lead) -> Round<'a> {

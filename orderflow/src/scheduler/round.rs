@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use time::Date;
+use tracing::Instrument;
 
 use super::{
     Chunk, Found, Lead, Progress, ScheduleError, Scheduler,
     days::{self, MonthDay},
 };
-use crate::{domain::Timestamp, jobs::Kind};
+use crate::{domain::Timestamp, jobs::Kind, step};
 
 /// How many customers or orders one statement goes through: enough that a round trip does not matter, few enough that it is
 /// far from any limit of time and holds up nobody.
@@ -25,7 +26,8 @@ impl Round<'_> {
     /// Everything that is due.
     pub(super) async fn due(&mut self) -> Result<Found, ScheduleError> {
         self.still_leads().await?;
-        Ok(Found { birthdays: self.birthdays().await?, reminders: self.reminders().await? })
+        let birthdays = self.birthdays().instrument(step!("find birthdays")).await?;
+        Ok(Found { birthdays, reminders: self.reminders().instrument(step!("find reminders")).await? })
     }
 
     /// Day by day, those that were missed first. A day is recorded once it is done: who dies in the middle of one begins

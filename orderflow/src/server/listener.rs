@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -61,27 +62,31 @@ impl Drop for Served {
 /// One open connection, counted for as long as this lives.
 struct Place {
     open: watch::Sender<usize>,
+    shown: Gauge,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Place {
-    fn take(slot: OwnedSemaphorePermit, open: watch::Sender<usize>) -> Self {
+    fn take(slot: OwnedSemaphorePermit, open: watch::Sender<usize>, shown: Gauge) -> Self {
         open.send_modify(|open| *open += 1);
-        Self { open, _slot: slot }
+        shown.inc();
+        Self { open, shown, _slot: slot }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.shown.dec();
         self.open.send_modify(|open| *open -= 1);
     }
 }
 
-/// Accepts connections until the phase says to close. `service` makes what answers one peer, and says when it is in the
-/// middle of a stream.
+/// Accepts connections until the phase says to close, and shows how many are open. `service` makes what answers one peer, and
+/// says when it is in the middle of a stream.
 pub(super) fn serve<S>(
     listener: TcpListener,
     limits: Limits,
+    shown: Gauge,
     phase: watch::Receiver<Phase>,
     service: impl Fn(SocketAddr, Streaming) -> S + Send + Sync + 'static,
 ) -> Served
@@ -95,7 +100,7 @@ where
     let accepting = tokio::spawn(async move {
         let mut closing = phase.clone();
         let take = |stream, peer: SocketAddr, slot| {
-            let place = Place::take(slot, count.clone());
+            let place = Place::take(slot, count.clone(), shown.clone());
             let streaming = Streaming::default();
             let service = service(peer, streaming.clone());
             tokio::spawn(connection(stream, limits, phase.clone(), service, streaming, place));

@@ -125,7 +125,8 @@ pub async fn start_seen(config: Config, telemetry: Telemetry) -> Result<Running>
     let limits = Limits { connections: config.http.max_connections, head: config.http.idle_timeout };
     let public_served = {
         let edge = edge.clone();
-        listener::serve(public_listener, limits, phases.clone(), move |peer, streaming| Connection {
+        let open = app.metrics.active_connections.get_or_create_owned(&[("listener", "public")]);
+        listener::serve(public_listener, limits, open, phases.clone(), move |peer, streaming| Connection {
             edge: edge.clone(),
             peer: peer.ip(),
             streaming,
@@ -197,7 +198,8 @@ impl Running {
 fn show_operators(listener: TcpListener, app: &App, phases: watch::Receiver<Phase>) -> Served {
     let limits = Limits { connections: MAX_OPS_CONNECTIONS, head: app.config.http.idle_timeout };
     let router = ops::router(app.clone());
-    listener::serve(listener, limits, phases, move |peer, _| {
+    let open = app.metrics.active_connections.get_or_create_owned(&[("listener", "ops")]);
+    listener::serve(listener, limits, open, phases, move |peer, _| {
         let peer = Peer(peer.ip());
         TowerToHyperService::new(router.clone().map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);

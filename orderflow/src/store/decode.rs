@@ -6,6 +6,7 @@ use super::{Result, Rows, StoreError};
 use crate::{
     domain::{Order, OrderId, OrderItem, OrderStatus, OrdersByStatus, Stats, Timestamp, Window},
     jobs::Kind,
+    telemetry::TraceContext,
 };
 
 /// The value as the domain has it.
@@ -26,6 +27,11 @@ pub(super) fn kind(word: &str) -> Result<Kind> {
 /// What a notification's template is filled with.
 pub(super) fn payload(text: &str) -> Result<serde_json::Value> {
     serde_json::from_str(text).map_err(|_| StoreError::Corrupt("payload of a notification"))
+}
+
+/// The trace that something was begun in. What is none counts as none: nothing that matters hangs on it.
+pub(super) fn trace(text: Option<&str>) -> Option<TraceContext> {
+    text.and_then(|text| text.parse().ok())
 }
 
 /// The page, of the rows that were fetched for it: one more than it has, if there are more.

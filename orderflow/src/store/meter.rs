@@ -127,6 +127,7 @@ pub(super) struct Running {
 impl Running {
     /// From now on the statement takes time, for whatever the current task works for.
     pub(super) fn begin(statement: Statement, called: Called) -> Self {
+        let began = Instant::now();
         Work::with(Work::count_statement);
         let span = step!(
             "statement",
@@ -138,7 +139,7 @@ impl Running {
             error.type = Empty,
             rows = Empty,
         );
-        Self { statement, called, began: Instant::now(), span }
+        Self { statement, called, began, span }
     }
 
     /// The span of the statement, for what waits for its end.

@@ -23,7 +23,10 @@ use super::{
     meter::{Called, Meter, Outcome, Running, Waiting},
     statement::Statement,
 };
-use crate::{step, telemetry::Telemetry};
+use crate::{
+    step,
+    telemetry::{Telemetry, span::failed},
+};
 
 /// A connection is replaced at this age, so that the server's memory for it does not grow for ever and a fleet moves to a
 /// new server in time.
@@ -198,14 +201,19 @@ impl<C: Connection + 'static> Shared<C> {
         let losses = self.losses();
         let counted = Counted::new(&self.open);
         let span = step!("open a connection", db.pool = self.limits.called.pool);
-        let inner = C::connect_with(&self.options).instrument(span).await?;
+        let opened = C::connect_with(&self.options).instrument(span.clone()).await;
+        if opened.is_err() {
+            failed(&span);
+        }
+        let inner = opened?;
         Ok(Open { inner, born: Instant::now(), losses, _counted: counted })
     }
 
     /// Whether the connection answers, after whatever was left of an abandoned statement.
     async fn check(&self, open: &mut Open<C>) -> bool {
         let losses = self.losses();
-        let answers = matches!(timeout(self.limits.statement, open.inner.ping()).await, Ok(Ok(())));
+        let span = step!("check a connection", db.pool = self.limits.called.pool);
+        let answers = matches!(timeout(self.limits.statement, open.inner.ping()).instrument(span).await, Ok(Ok(())));
         open.losses = losses;
         answers
     }

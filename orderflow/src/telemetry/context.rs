@@ -37,6 +37,23 @@ impl TraceContext {
     pub fn child(self) -> Self {
         Self { span: SpanId::from_bytes(fastrand::u64(1..).to_be_bytes()), ..self }
     }
+
+    /// Its text, without an allocation.
+    pub fn text(self) -> [u8; Self::LENGTH] {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        let mut write = |from: usize, bytes: &[u8]| {
+            for (byte, digits) in bytes.iter().zip(text[from..].chunks_exact_mut(2)) {
+                digits.copy_from_slice(&[
+                    b"0123456789abcdef"[usize::from(byte >> 4)],
+                    b"0123456789abcdef"[usize::from(byte & 15)],
+                ]);
+            }
+        };
+        write(3, &self.trace.to_bytes());
+        write(36, &self.span.to_bytes());
+        write(53, &[u8::from(self.sampled)]);
+        text
+    }
 }
 
 impl FromStr for TraceContext {
@@ -74,7 +91,7 @@ impl FromStr for TraceContext {
 
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{}-{}-{:02x}", self.trace, self.span, u8::from(self.sampled))
+        f.write_str(str::from_utf8(&self.text()).expect("digits and dashes"))
     }
 }
 

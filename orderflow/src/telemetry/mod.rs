@@ -1,13 +1,21 @@
 //! What is seen of the service from outside: which request a task works for, and the traces and logs that say so.
 
+mod bounds;
 mod context;
+mod export;
+pub mod log;
 mod recent;
+mod sampler;
+mod sentry;
+mod serve;
 pub mod span;
 mod start;
 mod work;
 
 pub use context::TraceContext;
-pub use recent::{Outline, Recent, SlowStatement};
+pub use recent::{Counts, Found, KeptAs, Outline, Recent, Root, Search, SlowStatement, Step, Trace};
+pub use sampler::{PerSecond, Sampler, Why};
+pub use serve::routes;
 pub use start::Telemetry;
 pub use work::{TraceLabel, Work, exemplar, sampled, spawn, spawn_blocking};
 

@@ -11,7 +11,14 @@ use std::{
 #[path = "shared/program.rs"]
 mod program;
 
+#[path = "shared/client.rs"]
+mod client;
+#[path = "shared/served.rs"]
+mod served;
+
+use client::Client;
 use orderflow_servers::{Postgres, Settings, needs};
+use served::Served;
 
 fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name)
@@ -86,6 +93,13 @@ fn a_backup_under_load_becomes_the_same_orders_on_another_server() {
     assert_eq!(query(&shop, &orders), query(database.url(), &orders));
     assert_eq!(query(&shop, "SELECT count(*) FROM outbox WHERE xid IS NOT NULL"), "0\n");
     assert!(last.trim().parse::<u32>().unwrap() > 500, "orders came while the backup was taken, or just before");
+
+    // OrderFlow serves from it, without a migration.
+    let served = Served::start(&shop);
+    let order = Client::to(served.port).unwrap().ask(&format!("GET /api/orders/{}", last.trim()), "", "").unwrap();
+    assert_eq!(order.status, 200);
+    assert!(order.body.contains(&format!("\"id\":{},", last.trim())), "{}", order.body);
+    drop(served);
 
     // What was damaged is not restored, and leaves no database.
     let mut dump = fs::read(backup.join("dump")).unwrap();

@@ -9,8 +9,9 @@ use std::{
 use async_trait::async_trait;
 use orderflow::{
     domain::{CustomerId, Timestamp},
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, Kind, NotificationId, OFFERED, Outcome, Settled},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, Due, JobStore, Kind, NotificationId, OFFERED, Outcome, Settled},
     store::Result,
+    telemetry::TraceContext,
 };
 use tokio::time::Instant;
 
@@ -25,6 +26,7 @@ struct Row {
     due: Timestamp,
     published: Option<Instant>,
     sent: bool,
+    trace: Option<TraceContext>,
 }
 
 impl Table {
@@ -37,7 +39,7 @@ impl Table {
 
     pub(crate) fn add(&self, ids: impl IntoIterator<Item = i64>) {
         let due = Timestamp::now();
-        let row = |id| (id, Row { attempts: 0, claim: None, due, published: None, sent: false });
+        let row = |id| (id, Row { attempts: 0, claim: None, due, published: None, sent: false, trace: None });
         self.rows().extend(ids.into_iter().map(row));
     }
 
@@ -91,6 +93,7 @@ impl JobStore for Table {
             payload: serde_json::Value::Null,
             attempt: row.attempts,
             maybe_sent,
+            trace: row.trace,
         })))
     }
 
@@ -110,13 +113,13 @@ impl JobStore for Table {
         Ok(recorded)
     }
 
-    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<Due>> {
         let (mut rows, now) = (self.rows(), Timestamp::now());
         let free = |row: &Row| row.published.is_none_or(|at| at.elapsed() >= republish);
         let due = rows.iter_mut().filter(|(_, row)| !row.sent && row.due <= now && free(row));
         let given = due.take(most as usize).map(|(id, row)| {
             row.published = Instant::now().checked_sub(republish.saturating_sub(OFFERED));
-            NotificationId(*id)
+            Due { id: NotificationId(*id), trace: row.trace }
         });
         Ok(given.collect())
     }
@@ -131,7 +134,7 @@ impl JobStore for Table {
         Ok(())
     }
 
-    async fn relay(&self, _most: u32) -> Result<u32> {
+    async fn relay(&self, _most: u32) -> Result<Vec<Option<TraceContext>>> {
         unreachable!("no part of the broker relays")
     }
 

@@ -7,6 +7,8 @@ use std::{
 };
 
 use rustix::process::Signal;
+use sqlx::{Connection, SqliteConnection};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::program::{PATIENCE, Place, Serving, request};
 
@@ -102,6 +104,51 @@ fn a_second_signal_does_not_wait_for_a_request() {
     let ended = serving.running.end();
     assert_eq!(ended.status, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("second signal"), "{}", ended.stderr);
+}
+
+/// Holds the place of the one who writes to an embedded database, until what this gives is dropped.
+fn write_lock(place: &Place) -> (Runtime, SqliteConnection) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let url = format!("sqlite:{}", place.path().join(".orderflow/orderflow.db").display());
+    let lock = runtime.block_on(async {
+        let mut connection = SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+        connection
+    });
+    (runtime, lock)
+}
+
+#[test]
+fn a_line_names_the_trace_and_the_request_that_the_answer_names() {
+    for form in ["json", "pretty"] {
+        let place = Place::new();
+        let made = place.run(&["key", "--name", "shop", "--role", "writer"]).stdout;
+        let (key, lines) = made.split_once('\n').unwrap();
+        place.file("orderflow.toml", lines);
+        let form = format!("log.format={form}");
+        let settings = ["--set", &form, "--set", "database.statement_timeout=100ms", "--set", "worker.in_process=off"];
+        let serving = place.serve(&[&ANY_PORT[..], &settings].concat());
+        let (runtime, lock) = write_lock(&place);
+        let head =
+            format!("POST /api/customers HTTP/1.1\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json");
+        let (status, answer) = request(serving.public, &head, r#"{"name": "Ada", "email": "ada@example.com"}"#);
+        assert_eq!(status, 503, "{answer}");
+        runtime.block_on(lock.close()).unwrap();
+        let header = |name| answer.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        let (trace, id) = (&header("traceresponse: ")[3..35], header("x-request-id: "));
+        serving.running.signal(Signal::TERM);
+        let log = serving.running.end().stderr;
+        let told: Vec<_> = log.lines().filter(|line| line.contains("a request was not answered")).collect();
+        let [line] = told[..] else { panic!("one line tells of it: {log}") };
+        if form.ends_with("json") {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert_eq!((&line["trace_id"], &line["request_id"]), (&trace.into(), &id.into()));
+            assert_eq!((&line["method"], &line["route"]), (&"POST".into(), &"/api/customers".into()));
+            assert_eq!((&line["status"], &line["level"]), (&503.into(), &"WARN".into()));
+        } else {
+            assert!(line.ends_with(&format!(" trace_id={trace} request_id={id}")), "{line}");
+        }
+    }
 }
 
 #[test]

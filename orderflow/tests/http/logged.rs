@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tracing_subscriber::fmt::MakeWriter;
+use orderflow::telemetry::log::{Form, Lines};
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::watched::{Stage, Trouble};
 
@@ -29,21 +30,14 @@ impl Write for Kept {
     }
 }
 
-impl<'a> MakeWriter<'a> for Kept {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
 // On one thread, so that the log of this test is not that of another.
 #[tokio::test]
 async fn why_a_request_failed_is_logged_under_its_identifier_and_told_to_nobody() {
     let stage = Stage::with(&[("database.coalesce_reads", "false")]).await;
     let kept = Kept::default();
-    let log = tracing_subscriber::fmt().json().with_writer(kept.clone()).finish();
-    let _here = tracing::subscriber::set_default(log);
+    let writer = kept.clone();
+    let log = Lines::new(Form::Json, move || writer.clone(), &stage.metrics);
+    let _here = tracing::subscriber::set_default(tracing_subscriber::registry().with(log));
     for (trouble, status, level, why) in [
         (Trouble::Fails, 503, "WARN", "every database connection was busy"),
         (Trouble::Panics, 500, "ERROR", "a handler panicked"),
@@ -53,10 +47,14 @@ async fn why_a_request_failed_is_logged_under_its_identifier_and_told_to_nobody(
         assert_eq!(failed.status, status);
         let id = failed.header("x-request-id").unwrap();
         let text = kept.text();
-        let line = text.lines().find(|line| line.contains(id)).unwrap_or_else(|| panic!("{id} is not in {text}"));
-        let line: serde_json::Value = serde_json::from_str(line).unwrap();
-        assert_eq!((line["level"].as_str(), line["fields"]["status"].as_u64()), (Some(level), Some(status.into())));
-        assert!(line["fields"]["cause"].as_str().unwrap().starts_with(why), "{line}");
+        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let line =
+            lines.iter().find(|line| line["request_id"] == id).unwrap_or_else(|| panic!("{id} is not in {text}"));
+        let answered = failed.header("traceresponse").unwrap();
+        assert_eq!(line["trace_id"], answered[3..35], "{answered}");
+        assert_eq!((line["level"].as_str(), line["status"].as_u64()), (Some(level), Some(status.into())));
+        assert_eq!((&line["method"], &line["route"]), (&"GET".into(), &"/api/products/{id}".into()));
+        assert!(line["cause"].as_str().unwrap().starts_with(why), "{line}");
         assert!(!String::from_utf8_lossy(&failed.body).contains(why));
     }
     let before = kept.text();

@@ -16,6 +16,7 @@ mod logged;
 mod orders;
 mod paths;
 mod probes;
+mod seen;
 mod service;
 mod shapes;
 mod watched;

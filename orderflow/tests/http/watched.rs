@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use axum::{body::Body, http};
+use axum::{Router, body::Body, http};
 use http_body_util::BodyExt;
 use orderflow::{
     auth::Keys,
@@ -170,6 +170,7 @@ impl Store for Watched {
 pub(crate) struct Stage {
     pub(crate) store: Arc<Watched>,
     pub(crate) metrics: Metrics,
+    app: App,
     edge: Edge,
     _dir: Arc<TempDir>,
 }
@@ -194,7 +195,8 @@ impl Stage {
         Self {
             store: watched,
             metrics: app.metrics.clone(),
-            edge: Edge::new(router(app.clone()), app),
+            edge: Edge::new(router(app.clone()), app.clone()),
+            app,
             _dir: Arc::new(dir),
         }
     }
@@ -203,7 +205,12 @@ impl Stage {
         Self::with(&[]).await
     }
 
-    async fn answer(&self, request: http::Request<Body>) -> Answer {
+    /// The routes, without what is before them.
+    pub(crate) fn router(&self) -> Router {
+        router(self.app.clone())
+    }
+
+    pub(crate) async fn answer(&self, request: http::Request<Body>) -> Answer {
         let response = self.edge.answer(request, IpAddr::V4(Ipv4Addr::LOCALHOST)).await;
         let (parts, body) = response.into_parts();
         let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {

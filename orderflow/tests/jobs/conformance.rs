@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use orderflow::jobs::{Backlog, Claim, Kind, NotificationId, Outcome, Settled};
+use orderflow::{
+    jobs::{Backlog, Claim, Kind, NotificationId, Outcome, Settled},
+    telemetry::{TraceContext, Work},
+};
 
 use crate::{
     on_both_stores,
@@ -24,14 +27,15 @@ on_both_stores!(
     dead_letters_are_listed_retried_and_dropped,
     old_outbox_rows_are_forgotten_and_others_kept,
     settling_nothing_or_the_unknown_is_nothing,
+    the_trace_of_an_order_goes_along_and_none_is_as_good,
 );
 
 async fn a_placed_order_becomes_one_notification(stage: Stage) {
     let ada = stage.customer("ada").await;
     let order = stage.order(ada).await;
     assert!(stage.jobs.claim(10, LONG).await.unwrap().is_empty());
-    assert_eq!(stage.jobs.relay(10).await.unwrap(), 1);
-    assert_eq!(stage.jobs.relay(10).await.unwrap(), 0);
+    assert_eq!(stage.jobs.relay(10).await.unwrap().len(), 1);
+    assert_eq!(stage.jobs.relay(10).await.unwrap().len(), 0);
     assert_eq!(stage.jobs.backlog().await.unwrap(), Backlog { queued: 1, dead: 0 });
     let claimed = stage.claim().await;
     assert_eq!((claimed.customer_id, claimed.kind, claimed.attempt), (ada, Kind::Order, 1));
@@ -52,7 +56,7 @@ async fn an_order_that_was_relayed_before_is_not_told_twice(stage: Stage) {
     stage
         .sql("INSERT INTO outbox (kind, payload, created_at) SELECT 'order.paid', payload, created_at FROM outbox")
         .await;
-    assert_eq!(stage.jobs.relay(10).await.unwrap(), 2);
+    assert_eq!(stage.jobs.relay(10).await.unwrap().len(), 2);
     assert_eq!(stage.count("notifications").await, 1);
     assert_eq!(stage.count("outbox WHERE published_at IS NULL").await, 0);
 }
@@ -189,23 +193,27 @@ async fn one_is_taken_by_its_name(stage: Stage) {
 
 async fn what_the_broker_has_is_not_given_to_it_again_too_soon(stage: Stage) {
     stage.notifications(3).await;
-    let two = stage.jobs.unpublished(2, LONG).await.unwrap();
+    let unpublished = async |most, republish| {
+        let due = stage.jobs.unpublished(most, republish).await.unwrap();
+        due.into_iter().map(|due| due.id).collect::<Vec<_>>()
+    };
+    let two = unpublished(2, LONG).await;
     assert_eq!(two.len(), 2);
     stage.jobs.published(&two).await.unwrap();
-    let third = stage.jobs.unpublished(10, LONG).await.unwrap();
+    let third = unpublished(10, LONG).await;
     assert_eq!(third.len(), 1);
     assert!(!two.contains(&third[0]));
     // Whoever was given it has it to himself until he says what became of it.
-    assert_eq!(stage.jobs.unpublished(10, LONG).await.unwrap(), []);
+    assert_eq!(unpublished(10, LONG).await, []);
     stage.jobs.unconfirmed(&third).await.unwrap();
-    assert_eq!(stage.jobs.unpublished(10, LONG).await.unwrap(), third);
-    assert_eq!(stage.jobs.unpublished(10, Duration::ZERO).await.unwrap().len(), 3);
+    assert_eq!(unpublished(10, LONG).await, third);
+    assert_eq!(unpublished(10, Duration::ZERO).await.len(), 3);
     // Who takes one up ends the note, and the confirmation that comes late makes no new one.
     let Claim::Taken(taken) = stage.jobs.claim_one(two[0], LONG).await.unwrap() else { panic!("it is due") };
     stage.jobs.published(&two).await.unwrap();
-    assert!(stage.jobs.unpublished(10, Duration::ZERO).await.unwrap().iter().all(|id| *id != taken.id));
+    assert!(unpublished(10, Duration::ZERO).await.iter().all(|id| *id != taken.id));
     assert!(stage.settle(&taken, Outcome::Retry(Duration::ZERO)).await);
-    assert_eq!(stage.jobs.unpublished(10, LONG).await.unwrap(), [two[0]]);
+    assert_eq!(unpublished(10, LONG).await, [two[0]]);
 }
 
 async fn dead_letters_are_listed_retried_and_dropped(stage: Stage) {
@@ -244,7 +252,7 @@ async fn old_outbox_rows_are_forgotten_and_others_kept(stage: Stage) {
     for _ in 0..5 {
         stage.order(ada).await;
     }
-    assert_eq!(stage.jobs.relay(4).await.unwrap(), 4);
+    assert_eq!(stage.jobs.relay(4).await.unwrap().len(), 4);
     assert_eq!(stage.jobs.forget_published(LONG, 10).await.unwrap(), 0);
     assert_eq!(stage.jobs.forget_published(Duration::ZERO, 3).await.unwrap(), 3);
     assert_eq!(stage.jobs.forget_published(Duration::ZERO, 3).await.unwrap(), 1);
@@ -259,4 +267,32 @@ async fn settling_nothing_or_the_unknown_is_nothing(stage: Stage) {
     let unknown = Settled { id: unknown_id, claim: 1, outcome: Outcome::Sent };
     assert!(stage.jobs.settle(&[unknown]).await.unwrap().is_empty());
     stage.jobs.published(&[unknown_id]).await.unwrap();
+}
+
+async fn the_trace_of_an_order_goes_along_and_none_is_as_good(stage: Stage) {
+    let ada = stage.customer("ada").await;
+    let (traced, outlined) = (TraceContext::root(true), TraceContext::root(false));
+    for trace in [traced, outlined] {
+        Work::new(trace, None).scope(stage.order(ada)).await;
+    }
+    // One that an older version wrote, and one that nobody can read.
+    stage.order(ada).await;
+    stage.order(ada).await;
+    stage.sql("UPDATE outbox SET trace = '00-nothing' WHERE id = (SELECT max(id) FROM outbox)").await;
+    let expected = [Some(traced), Some(outlined), None, None];
+    let mut relayed = stage.jobs.relay(10).await.unwrap();
+    let sequence = |trace: &Option<TraceContext>| expected.iter().position(|one| one == trace);
+    relayed.sort_by_key(sequence);
+    assert_eq!(relayed, expected);
+    let due = stage.jobs.unpublished(10, LONG).await.unwrap();
+    let mut claimed = stage.jobs.claim(10, LONG).await.unwrap();
+    claimed.sort_by_key(|claimed| claimed.id);
+    assert_eq!(claimed.iter().map(|claimed| claimed.trace).collect::<Vec<_>>(), expected);
+    for due in due {
+        assert!(claimed.iter().any(|claimed| claimed.id == due.id && claimed.trace == due.trace));
+    }
+    // It stays with the notification, however often that is tried.
+    assert!(stage.settle(&claimed[0], Outcome::Retry(Duration::ZERO)).await);
+    let Claim::Taken(again) = stage.jobs.claim_one(claimed[0].id, LONG).await.unwrap() else { panic!("it is due") };
+    assert_eq!(again.trace, Some(traced));
 }

@@ -16,9 +16,10 @@ use std::{
 use async_trait::async_trait;
 use orderflow::{
     domain::Timestamp,
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, Settled, SharedJobs},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, Due, JobStore, NotificationId, Settled, SharedJobs},
     mail::{Mail, MailError, Mailer},
     store::{Result, StoreError},
+    telemetry::TraceContext,
 };
 use tokio::sync::Notify;
 
@@ -129,11 +130,11 @@ async fn carry_out<T: Send + 'static>(call: impl Future<Output = Result<T>> + Se
 
 #[async_trait]
 impl JobStore for CrashingJobs {
-    async fn relay(&self, most: u32) -> Result<u32> {
+    async fn relay(&self, most: u32) -> Result<Vec<Option<TraceContext>>> {
         self.life.before(Call::Relay).await;
         let inner = Arc::clone(&self.inner);
         let relayed = carry_out(async move { inner.relay(most).await }).await;
-        self.life.after(Call::Relay, matches!(relayed, Ok(1..))).await;
+        self.life.after(Call::Relay, matches!(&relayed, Ok(rows) if !rows.is_empty())).await;
         relayed
     }
 
@@ -174,7 +175,7 @@ impl JobStore for CrashingJobs {
         self.inner.claim_one(id, lease).await
     }
 
-    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<Due>> {
         self.inner.unpublished(most, republish).await
     }
 

@@ -28,13 +28,13 @@ async fn twenty_relays_make_each_notification_once(stage: Stage) {
     let relayed = join_all((0..20).map(|_| async {
         let mut relayed = 0;
         // Who finds everything locked by others has nothing to do, whatever is left.
-        while let count @ 1.. = stage.jobs.relay(7).await.unwrap() {
+        while let count @ 1.. = stage.jobs.relay(7).await.unwrap().len() {
             relayed += count;
         }
         relayed
     }))
     .await;
-    assert_eq!(relayed.iter().sum::<u32>(), 100);
+    assert_eq!(relayed.iter().sum::<usize>(), 100);
     assert_eq!(stage.count("notifications").await, 100);
     assert_eq!(stage.ask("SELECT count(DISTINCT occasion) FROM notifications").await, 100);
     assert_eq!(stage.count("outbox WHERE published_at IS NULL").await, 0);
@@ -70,7 +70,7 @@ async fn workers_never_share_a_notification(stage: Stage) {
 
 async fn one_that_all_ask_for_goes_to_one(stage: Stage) {
     stage.notifications(1).await;
-    let id = stage.jobs.unpublished(1, LONG).await.unwrap()[0];
+    let id = stage.jobs.unpublished(1, LONG).await.unwrap()[0].id;
     let claims = join_all((0..20).map(|_| stage.jobs.claim_one(id, LONG))).await;
     let taken = claims.iter().filter(|claim| matches!(claim, Ok(Claim::Taken(_)))).count();
     let later = claims.iter().filter(|claim| matches!(claim, Ok(Claim::Later))).count();

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::stage::{Stage, customer, database, order, page};
 
 /// A session that keeps everybody from the products until it is closed.
-async fn lock_products(stage: &Stage) -> PgConnection {
+pub(crate) async fn lock_products(stage: &Stage) -> PgConnection {
     let mut other = PgConnection::connect(stage.postgres.as_ref().unwrap().url()).await.unwrap();
     sqlx::raw_sql("BEGIN; LOCK TABLE products").execute(&mut other).await.unwrap();
     other

@@ -1,5 +1,8 @@
 //! One suite that holds every store to what `Store` promises, and for each store what it alone can get wrong.
 
+#[path = "../both/recorder.rs"]
+mod recorder;
+
 mod abandoned;
 mod corrupt;
 mod customers;
@@ -11,8 +14,10 @@ mod placing;
 mod plans;
 mod race;
 mod seeds;
+mod seen;
 mod stage;
 mod statements;
+mod traced;
 
 /// Makes a test of each case for each store, PostgreSQL behind a pooler included. A case is an async function of a [`Stage`](stage::Stage).
 macro_rules! on_both_stores {

@@ -1,41 +1,20 @@
 //! How many statements an answer takes, as the driver counts them.
 
-use std::sync::{
-    Once,
-    atomic::{AtomicUsize, Ordering},
+use crate::{
+    recorder,
+    stage::{QUIET, Stage, after, order, page, product},
 };
-
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::{Layer, layer::Context, prelude::*};
-
-use crate::stage::{QUIET, Stage, after, order, page, product};
-
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-struct Counter;
-
-impl<S: Subscriber> Layer<S> for Counter {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "sqlx::query" {
-            COUNT.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-}
 
 /// How many statements a call takes. Nothing else may run meanwhile: SQLite's statements are run, and so counted, by threads
 /// that belong to no test.
 async fn statements<T, E: std::fmt::Debug>(call: impl Future<Output = Result<T, E>>) -> usize {
-    let before = COUNT.load(Ordering::SeqCst);
+    let before = recorder::statements();
     call.await.unwrap();
-    COUNT.load(Ordering::SeqCst) - before
+    recorder::statements() - before
 }
 
 async fn answers_take_two_statements_at_most(stage: Stage) {
-    static COUNTING: Once = Once::new();
-    COUNTING.call_once(|| {
-        let only = tracing_subscriber::filter::Targets::new().with_target("sqlx::query", Level::DEBUG);
-        tracing_subscriber::registry().with(Counter.with_filter(only)).init();
-    });
+    recorder::record();
     stage.products(1..=60, "kitchen", 250, 100_000).await;
     let ada = stage.customer("ada").await;
     let mut placed = vec![];

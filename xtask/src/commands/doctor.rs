@@ -26,7 +26,7 @@ struct Part {
     elsewhere: &'static str,
 }
 
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 12] = [
     Part {
         name: "C linker",
         programs: &["cc", "gcc", "clang", "link.exe"],
@@ -129,6 +129,26 @@ const PARTS: [Part; 10] = [
         learners: false,
         debian: "haproxy",
         elsewhere: "Fedora: dnf install haproxy. macOS: brew install haproxy",
+    },
+    Part {
+        name: "Prometheus",
+        // The package has promtool too, which checks what it reads.
+        programs: &["prometheus"],
+        places: &SERVERS,
+        purpose: "testing OrderFlow's numbers, its dashboards and its alerts",
+        learners: false,
+        debian: "prometheus",
+        elsewhere: "Fedora: dnf install golang-github-prometheus. macOS: brew install prometheus",
+    },
+    Part {
+        name: "Alertmanager",
+        // Its tool comes with it; another program is called alertmanager on Debian.
+        programs: &["amtool"],
+        places: &SERVERS,
+        purpose: "testing whom OrderFlow's alerts reach",
+        learners: false,
+        debian: "prometheus-alertmanager",
+        elsewhere: "https://prometheus.io/download, both programs of it in PATH",
     },
 ];
 

@@ -95,7 +95,19 @@ impl RabbitMq {
     /// When the server is stopped or paused, when rabbitmqctl fails, and after a minute.
     pub fn ctl(&self, arguments: &[&str]) -> Result<String> {
         self.server.process.answers()?;
-        let mut command = Command::new(&self.server.ctl);
+        self.tool(&self.server.ctl, arguments)
+    }
+
+    /// Runs rabbitmq-diagnostics against this node, whatever state it is in, and gives what it prints. Takes about a second.
+    ///
+    /// # Errors
+    /// When rabbitmq-diagnostics says that something is wrong, and after a minute.
+    pub fn diagnostics(&self, arguments: &[&str]) -> Result<String> {
+        self.tool(&self.server.ctl.with_file_name("rabbitmq-diagnostics"), arguments)
+    }
+
+    fn tool(&self, program: &Path, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(program);
         let dir = self.dir();
         command.env_clear().envs(self.server.node.environment(&dir)).current_dir("/").arg("--silent").args(arguments);
         if let Some(user) = self.server.user {

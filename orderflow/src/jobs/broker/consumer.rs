@@ -4,12 +4,12 @@ use std::{fmt, time::Duration};
 
 use futures_util::StreamExt;
 use lapin::{
-    Consumer,
+    BasicProperties, Consumer,
     message::Delivery,
     options::{
         BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, BasicRejectOptions,
     },
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -17,13 +17,14 @@ use tokio::{
 };
 
 use super::{
-    Broker,
+    Broker, TRACEPARENT,
     session::{Role, Session, Sessions, Trouble, answer},
 };
 use crate::{
     background::Stop,
-    jobs::{Claim, Claimed, NotificationId, SharedJobs},
+    jobs::{Claim, Claimed, NotificationId, SharedJobs, traced},
     resilience::Backoff,
+    telemetry::TraceContext,
 };
 
 /// Distances between attempts to ask the table.
@@ -36,6 +37,8 @@ const TAG: &str = "worker";
 pub struct Offer {
     desk: Desk,
     id: NotificationId,
+    /// Where the message says that it stands in a trace.
+    trace: Option<TraceContext>,
     receipt: Option<Receipt>,
 }
 
@@ -113,9 +116,10 @@ impl Broker {
                 let _ = delivery.reject(BasicRejectOptions { requeue: false }).await;
                 continue;
             };
+            let trace = trace(&delivery.properties);
             let (receipt, returned) = oneshot::channel();
             under_way.spawn(acknowledge(delivery, returned));
-            let offer = Offer { desk: desk.clone(), id, receipt: Some(Receipt(receipt)) };
+            let offer = Offer { desk: desk.clone(), id, trace, receipt: Some(Receipt(receipt)) };
             if worker.send(offer).await.is_err() {
                 // The worker has ended, and so will this, when it is told.
                 std::future::pending::<()>().await;
@@ -138,10 +142,13 @@ impl Offer {
     /// Takes the notification up, when the table can be asked. `None` if there is nothing left to do for it, another has it,
     /// or it is time to stop.
     pub async fn take(mut self) -> Option<(Claimed, Receipt)> {
-        let claim = self.claim().await?;
+        let claim = match self.trace {
+            Some(trace) => traced::taking_up(trace, self.claim()).await?,
+            None => self.claim().await?,
+        };
         let receipt = self.receipt.take()?;
         match claim {
-            Claim::Taken(claimed) => Some((*claimed, receipt)),
+            Claim::Taken(claimed) => Some((Claimed { trace: self.trace.or(claimed.trace), ..*claimed }, receipt)),
             Claim::Done | Claim::Later => None,
         }
     }
@@ -192,4 +199,12 @@ async fn acknowledge(delivery: Delivery, receipt: oneshot::Receiver<Back>) {
 /// The notification that a message names.
 fn notification(body: &[u8]) -> Option<NotificationId> {
     std::str::from_utf8(body).ok()?.parse().ok().map(NotificationId)
+}
+
+/// Where a message stands in a trace. One that says nothing, or nothing that can be understood, is as good as any other.
+fn trace(properties: &BasicProperties) -> Option<TraceContext> {
+    let Some(AMQPValue::LongString(text)) = properties.headers().as_ref()?.inner().get(TRACEPARENT) else {
+        return None;
+    };
+    std::str::from_utf8(text.as_bytes()).ok()?.parse().ok()
 }

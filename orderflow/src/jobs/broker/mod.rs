@@ -53,6 +53,9 @@ const HEARTBEAT: u16 = 3;
 /// The largest frame, in bytes. A message here is a number and a few headers, and buffers for 32 frames are kept.
 const FRAME: u32 = 16 * 1024;
 
+/// The header of a message that says where it stands in a trace, as W3C Trace Context has it.
+const TRACEPARENT: &str = "traceparent";
+
 /// The broker that a process works with. Clones are the same.
 #[derive(Clone)]
 pub struct Broker(Arc<Inner>);

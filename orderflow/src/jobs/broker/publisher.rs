@@ -3,16 +3,22 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use lapin::{BasicProperties, Channel, Confirmation, message::BasicReturnMessage, options::BasicPublishOptions};
+use lapin::{
+    BasicProperties, Channel, Confirmation,
+    message::BasicReturnMessage,
+    options::BasicPublishOptions,
+    types::{AMQPValue, FieldTable},
+};
 use tokio::{sync::Notify, time::Instant};
+use tracing::Instrument;
 
 use super::{
-    Broker,
+    Broker, TRACEPARENT,
     session::{Role, Session, Sessions, Trouble},
 };
 use crate::{
     background::Stop,
-    jobs::{NotificationId, SharedJobs},
+    jobs::{Due, NotificationId, SharedJobs, traced},
     store,
 };
 
@@ -122,12 +128,12 @@ impl Broker {
     }
 
     /// Publishes these, all at once, and waits until the broker has said what became of each.
-    async fn send(&self, session: &Session, due: &[NotificationId]) -> Batch {
+    async fn send(&self, session: &Session, due: &[Due]) -> Batch {
         let queue = self.0.config.name.as_str();
         // The library numbers a message when its future is first polled, together with handing it to the connection; all are
         // polled by this task, so that the numbers are in the order of the messages.
         let mut under_way: FuturesUnordered<_> =
-            due.iter().map(|id| message(&session.channel, queue, *id).map(|said| (*id, said))).collect();
+            due.iter().map(|due| message(&session.channel, queue, *due).map(|said| (due.id, said))).collect();
         let (mut batch, mut returned) = (Batch::default(), HashSet::new());
         let mut patience = Patience::new();
         while batch.trouble.is_none() && !under_way.is_empty() {
@@ -159,9 +165,9 @@ impl Broker {
 }
 
 /// Marks what was confirmed, and takes the mark from what was not.
-async fn note(store: &SharedJobs, due: &[NotificationId], confirmed: &[NotificationId]) -> store::Result<()> {
+async fn note(store: &SharedJobs, due: &[Due], confirmed: &[NotificationId]) -> store::Result<()> {
     let known: HashSet<_> = confirmed.iter().collect();
-    let others: Vec<_> = due.iter().filter(|id| !known.contains(id)).copied().collect();
+    let others: Vec<_> = due.iter().map(|due| due.id).filter(|id| !known.contains(id)).collect();
     if !others.is_empty() {
         store.unconfirmed(&others).await?;
     }
@@ -194,10 +200,24 @@ impl Batch {
     }
 }
 
-/// Publishes one message, and waits for what the broker says of it.
-async fn message(channel: &Channel, queue: &str, id: NotificationId) -> lapin::Result<Confirmation> {
+/// Publishes one message, and waits for what the broker says of it. Who takes it goes on where it stands in its trace.
+async fn message(channel: &Channel, queue: &str, due: Due) -> lapin::Result<Confirmation> {
+    let Some(trace) = due.trace else { return publish(channel, queue, due.id, FieldTable::default()).await };
+    let (work, span) = traced::publishing(trace);
+    let mut headers = FieldTable::default();
+    headers.insert(TRACEPARENT.into(), AMQPValue::LongString(work.trace().to_string().into()));
+    work.scope(publish(channel, queue, due.id, headers).instrument(span)).await
+}
+
+async fn publish(
+    channel: &Channel,
+    queue: &str,
+    id: NotificationId,
+    headers: FieldTable,
+) -> lapin::Result<Confirmation> {
     let name = id.0.to_string();
     let properties = BasicProperties::default()
+        .with_headers(headers)
         .with_delivery_mode(2) // Persistent.
         .with_content_type("text/plain".into())
         .with_message_id(name.as_str().into());

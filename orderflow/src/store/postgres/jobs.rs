@@ -12,12 +12,13 @@ use super::{
 };
 use crate::{
     domain::CustomerId,
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, OFFERED, Settled, fencing},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, Due, JobStore, NotificationId, OFFERED, Settled, fencing},
     store::{
         Result, StoreError,
-        decode::{kind, payload, valid},
+        decode::{kind, payload, trace, valid},
         statement::{Statement, query},
     },
+    telemetry::TraceContext,
 };
 
 // Rows are found first and then changed by an array of their identifiers: it is small to a planner that does not know the
@@ -28,19 +29,19 @@ const RELAY: Statement = Statement::new(
     "relay",
     "
 WITH batch AS MATERIALIZED (
-  SELECT id, kind, payload FROM outbox WHERE published_at IS NULL
+  SELECT id, kind, payload, trace FROM outbox WHERE published_at IS NULL
   ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), made AS (
-  INSERT INTO notifications (customer_id, occasion, kind, payload)
+  INSERT INTO notifications (customer_id, occasion, kind, payload, trace)
   SELECT (payload ->> 'customer_id')::bigint,
-         'order:' || (payload ->> 'order_id'), 'order', payload
+         'order:' || (payload ->> 'order_id'), 'order', payload, trace
   FROM batch WHERE kind = 'order.placed' ORDER BY id
   ON CONFLICT ON CONSTRAINT notifications_once DO NOTHING
 ), marked AS (
   UPDATE outbox SET published_at = now()
   WHERE id = ANY(ARRAY(SELECT id FROM batch))
 )
-SELECT count(*) FROM batch",
+SELECT trace FROM batch",
 );
 // ANCHOR_END: relay
 
@@ -53,10 +54,10 @@ macro_rules! claim {
 ), claimed AS (
   UPDATE notifications SET claim = $3, attempts = attempts + 1, published_at = NULL,
                            due_at = now() + $2::bigint * interval '1 microsecond'
-  WHERE id = ANY(ARRAY(SELECT id FROM due)) RETURNING id, customer_id, occasion, kind, payload, attempts
+  WHERE id = ANY(ARRAY(SELECT id FROM due)) RETURNING id, customer_id, occasion, kind, payload, attempts, trace
 )
 SELECT n.id, n.customer_id, n.occasion, n.kind, n.payload::text, n.attempts,
-       (SELECT taken FROM due WHERE due.id = n.id), c.name, c.email
+       (SELECT taken FROM due WHERE due.id = n.id), c.name, c.email, n.trace
 FROM claimed n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS NULL"
         )
     };
@@ -94,14 +95,14 @@ const UNPUBLISHED: Statement = Statement::new(
     "unpublished",
     "
 WITH due AS MATERIALIZED (
-  SELECT id FROM notifications WHERE state = 'queued' AND due_at <= now()
+  SELECT id, trace FROM notifications WHERE state = 'queued' AND due_at <= now()
     AND (published_at IS NULL OR published_at < now() - $2::bigint * interval '1 microsecond')
   ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED
 ), given AS (
   UPDATE notifications SET published_at = now() - $3::bigint * interval '1 microsecond'
   WHERE id = ANY(ARRAY(SELECT id FROM due))
 )
-SELECT id FROM due",
+SELECT id, trace FROM due",
 );
 const PUBLISHED: Statement = Statement::new(
     "published",
@@ -179,6 +180,7 @@ fn claimed(row: &PgRow, claim: i64) -> Result<Claimed> {
         payload: payload(row.try_get(4)?)?,
         attempt: valid(row.try_get::<i32, _>(5)?, "number of attempts")?,
         maybe_sent: row.try_get(6)?,
+        trace: trace(row.try_get(9)?),
     })
 }
 
@@ -198,9 +200,9 @@ impl PostgresStore {
 
 #[async_trait]
 impl JobStore for PostgresStore {
-    async fn relay(&self, most: u32) -> Result<u32> {
-        let count = self.count(query(RELAY).bind(i64::from(most))).await?;
-        valid(count, "count")
+    async fn relay(&self, most: u32) -> Result<Vec<Option<TraceContext>>> {
+        let rows = self.work(query(RELAY).bind(i64::from(most))).await?;
+        rows.iter().map(|row| Ok(trace(row.try_get(0)?))).collect()
     }
 
     async fn claim(&self, most: u32, lease: Duration) -> Result<Vec<Claimed>> {
@@ -235,10 +237,10 @@ impl JobStore for PostgresStore {
         self.work(query).await?.iter().map(|row| Ok(NotificationId(row.try_get(0)?))).collect()
     }
 
-    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<Due>> {
         let query = query(UNPUBLISHED).bind(i64::from(most)).bind(micros(republish));
         let rows = self.work(query.bind(micros(republish.saturating_sub(OFFERED)))).await?;
-        rows.iter().map(|row| Ok(NotificationId(row.try_get(0)?))).collect()
+        rows.iter().map(|row| Ok(Due { id: NotificationId(row.try_get(0)?), trace: trace(row.try_get(1)?) })).collect()
     }
 
     async fn published(&self, ids: &[NotificationId]) -> Result<()> {

@@ -25,9 +25,12 @@ pub use schedule::SCHEDULE;
 pub(super) use schedule::Schedule;
 
 use super::{Placed, PoolUse, Result, Rows, Store, pool};
-use crate::domain::{
-    Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,
-    OrderStatus, Product, ProductId, Stats, Window,
+use crate::{
+    domain::{
+        Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,
+        OrderStatus, Product, ProductId, Stats, Window,
+    },
+    telemetry::Work,
 };
 
 type Lease = pool::Lease<PgConnection>;
@@ -82,7 +85,8 @@ impl Store for PostgresStore {
 
     async fn place_order(&self, draft: &OrderDraft, key: Option<(&IdempotencyKey, Fingerprint)>) -> Result<Placed> {
         let (draft, key) = (draft.clone(), key.map(|(key, fingerprint)| (key.clone(), fingerprint)));
-        self.write(move |lease| write::place_order(lease, draft, key)).await
+        let trace = Work::with(Work::trace);
+        self.write(move |lease| write::place_order(lease, draft, key, trace)).await
     }
 
     async fn stats(&self) -> Result<Stats> {

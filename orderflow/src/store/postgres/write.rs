@@ -17,12 +17,14 @@ use crate::{
         placing::{Shelf, receipt, refusal},
         statement::{Statement, query},
     },
+    telemetry::TraceContext,
 };
 
 /// Accepts an order, or does nothing and says what it found.
 ///
 /// `$1` the customer; `$2` and `$3` the products and quantities, as arrays, line by line; `$4` the idempotency key or null;
-/// `$5` its fingerprint or null.
+/// `$5` its fingerprint or null; `$6` the trace that it
+/// is placed in, or null.
 ///
 /// The products are locked first, in the order of their identifiers, so that two orders never wait for each other in a
 /// circle; a lock that waited sees the row as it is then. An order under a key waits at the key for another that is being
@@ -57,8 +59,8 @@ WITH line AS MATERIALIZED (
   UPDATE products SET stock = products.stock - line.quantity
   FROM placed, line WHERE products.id = line.product_id
 ), event AS (
-  INSERT INTO outbox (kind, payload)
-  SELECT 'order.placed', jsonb_build_object('order_id', id, 'customer_id', $1::bigint, 'total_cents', total_cents)
+  INSERT INTO outbox (kind, payload, trace)
+  SELECT 'order.placed', jsonb_build_object('order_id', id, 'customer_id', $1::bigint, 'total_cents', total_cents), $6::text
   FROM placed
 )
 SELECT (SELECT id FROM placed), (SELECT placed_at FROM placed), EXISTS (SELECT FROM buyer),
@@ -129,6 +131,7 @@ pub(super) async fn place_order(
     mut lease: Lease,
     draft: OrderDraft,
     key: Option<(IdempotencyKey, Fingerprint)>,
+    trace: Option<TraceContext>,
 ) -> Result<Placed> {
     let ids: Vec<i64> = draft.items.iter().map(|item| item.product_id.get()).collect();
     let quantities: Vec<i64> = draft.items.iter().map(|item| item.quantity.get()).collect();
@@ -137,7 +140,8 @@ pub(super) async fn place_order(
         .bind(ids)
         .bind(quantities)
         .bind(key.as_ref().map(|(key, _)| key.as_str()))
-        .bind(key.as_ref().map(|(_, fingerprint)| fingerprint.as_bytes().as_slice()));
+        .bind(key.as_ref().map(|(_, fingerprint)| fingerprint.as_bytes().as_slice()))
+        .bind(trace.map(|trace| trace.to_string()));
     let row = one(fetch(&mut lease, query).await?)?;
     let shelf = shelf(&row)?;
     if let Some(id) = row.try_get::<Option<i64>, _>(0)? {

@@ -12,20 +12,21 @@ use super::{
 };
 use crate::{
     domain::{CustomerId, Timestamp},
-    jobs::{Backlog, Claim, Claimed, DeadLetter, JobStore, NotificationId, OFFERED, Settled, fencing},
+    jobs::{Backlog, Claim, Claimed, DeadLetter, Due, JobStore, NotificationId, OFFERED, Settled, fencing},
     store::{
         Result, StoreError,
-        decode::{kind, payload, valid},
+        decode::{kind, payload, trace, valid},
         statement::{Statement, query},
     },
+    telemetry::TraceContext,
 };
 
 const UNPUBLISHED: Statement =
-    Statement::new("relay", "SELECT id FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1");
+    Statement::new("relay", "SELECT id, trace FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT $1");
 const MAKE: Statement = Statement::new(
     "notify",
-    "INSERT INTO notifications (customer_id, occasion, kind, payload, due_at, created_at) \
-     SELECT payload ->> 'customer_id', 'order:' || (payload ->> 'order_id'), 'order', payload, $2, $2 \
+    "INSERT INTO notifications (customer_id, occasion, kind, payload, trace, due_at, created_at) \
+     SELECT payload ->> 'customer_id', 'order:' || (payload ->> 'order_id'), 'order', payload, trace, $2, $2 \
      FROM outbox WHERE id IN (SELECT value FROM json_each($1)) AND kind = 'order.placed' ORDER BY id \
      ON CONFLICT (customer_id, occasion) DO NOTHING",
 );
@@ -41,7 +42,7 @@ const DUE_ONE: Statement =
 const CLAIMED: Statement = Statement::new(
     "claimed",
     "SELECT n.id, n.customer_id, n.occasion, n.kind, n.payload, n.attempts + 1, \
-            n.claim IS NOT NULL, c.name, c.email \
+            n.claim IS NOT NULL, c.name, c.email, n.trace \
      FROM notifications n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS NULL \
      WHERE n.id IN (SELECT value FROM json_each($1)) ORDER BY n.due_at, n.id",
 );
@@ -75,7 +76,7 @@ const BURY: Statement = Statement::new(
 
 const TO_PUBLISH: Statement = Statement::new(
     "unpublished",
-    "SELECT id FROM notifications WHERE state = 'queued' AND due_at <= $2 \
+    "SELECT id, trace FROM notifications WHERE state = 'queued' AND due_at <= $2 \
      AND (published_at IS NULL OR published_at < $3) ORDER BY due_at, id LIMIT $1",
 );
 const PUBLISHED: Statement = Statement::new(
@@ -143,17 +144,17 @@ fn numbers(ids: &[NotificationId]) -> String {
 struct Relay(u32);
 
 impl Write for Relay {
-    type Answer = u32;
+    type Answer = Vec<Option<TraceContext>>;
 
-    async fn make(&self, lease: &mut Lease) -> Result<u32> {
-        let found = ids(&fetch(lease, query(UNPUBLISHED).bind(i64::from(self.0))).await?)?;
-        if found.is_empty() {
-            return Ok(0);
+    async fn make(&self, lease: &mut Lease) -> Result<Self::Answer> {
+        let rows = fetch(lease, query(UNPUBLISHED).bind(i64::from(self.0))).await?;
+        if rows.is_empty() {
+            return Ok(Vec::new());
         }
-        let (batch, now) = (list(found.iter().copied()), Timestamp::now().micros());
+        let (batch, now) = (list(ids(&rows)?.into_iter()), Timestamp::now().micros());
         execute(lease, query(MAKE).bind(batch.as_str()).bind(now)).await?;
         execute(lease, query(MARK).bind(batch.as_str()).bind(now)).await?;
-        valid(found.len(), "count")
+        rows.iter().map(|row| Ok(trace(row.try_get(1)?))).collect()
     }
 }
 
@@ -201,6 +202,7 @@ fn claimed(row: &SqliteRow, claim: i64) -> Result<Claimed> {
         payload: payload(row.try_get(4)?)?,
         attempt: valid(row.try_get::<i64, _>(5)?, "number of attempts")?,
         maybe_sent: row.try_get(6)?,
+        trace: trace(row.try_get(9)?),
     })
 }
 
@@ -234,13 +236,15 @@ struct Give {
 }
 
 impl Write for Give {
-    type Answer = Vec<NotificationId>;
+    type Answer = Vec<Due>;
 
-    async fn make(&self, lease: &mut Lease) -> Result<Vec<NotificationId>> {
+    async fn make(&self, lease: &mut Lease) -> Result<Vec<Due>> {
         let found = fetch(lease, to_publish(self.most, self.republish)).await?;
-        let found: Vec<_> = ids(&found)?.into_iter().map(NotificationId).collect();
+        let due = |row: &SqliteRow| Ok(Due { id: NotificationId(row.try_get(0)?), trace: trace(row.try_get(1)?) });
+        let found: Vec<_> = found.iter().map(due).collect::<Result<_>>()?;
+        let which = found.iter().map(|due| due.id).collect();
         // As if they had been published so long ago that the mark will soon be too old.
-        Mark { which: found.clone(), at: Some(ago(self.republish.saturating_sub(OFFERED))) }.make(lease).await?;
+        Mark { which, at: Some(ago(self.republish.saturating_sub(OFFERED))) }.make(lease).await?;
         Ok(found)
     }
 }
@@ -298,7 +302,7 @@ impl Write for Forget {
 
 #[async_trait]
 impl JobStore for SqliteStore {
-    async fn relay(&self, most: u32) -> Result<u32> {
+    async fn relay(&self, most: u32) -> Result<Vec<Option<TraceContext>>> {
         self.write(Relay(most)).await
     }
 
@@ -319,7 +323,7 @@ impl JobStore for SqliteStore {
         self.write(Settle(settled.to_vec())).await
     }
 
-    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<NotificationId>> {
+    async fn unpublished(&self, most: u32, republish: Duration) -> Result<Vec<Due>> {
         // The writer is not kept from its work as long as there is nothing.
         let look = fetch(&mut self.readers.acquire().await?, to_publish(1, republish)).await?;
         if look.is_empty() { Ok(Vec::new()) } else { self.write(Give { most, republish }).await }

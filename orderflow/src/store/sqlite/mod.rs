@@ -25,9 +25,12 @@ pub use schedule::SCHEDULE;
 pub(super) use schedule::Schedule;
 
 use super::{Placed, PoolUse, READERS, Result, Rows, Store, WRITER, pool};
-use crate::domain::{
-    Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,
-    OrderStatus, Product, ProductId, Stats, Window,
+use crate::{
+    domain::{
+        Category, Customer, CustomerDraft, CustomerId, Fingerprint, IdempotencyKey, Order, OrderDraft, OrderId,
+        OrderStatus, Product, ProductId, Stats, Window,
+    },
+    telemetry::Work,
 };
 
 type Lease = pool::Lease<SqliteConnection>;
@@ -77,7 +80,7 @@ impl Store for SqliteStore {
 
     async fn place_order(&self, draft: &OrderDraft, key: Option<(&IdempotencyKey, Fingerprint)>) -> Result<Placed> {
         let key = key.map(|(key, fingerprint)| (key.clone(), fingerprint));
-        self.write(write::PlaceOrder(draft.clone(), key)).await
+        self.write(write::PlaceOrder(draft.clone(), key, Work::with(Work::trace))).await
     }
 
     async fn stats(&self) -> Result<Stats> {

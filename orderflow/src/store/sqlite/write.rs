@@ -20,6 +20,7 @@ use crate::{
         placing::{Shelf, check},
         statement::{Statement, query},
     },
+    telemetry::TraceContext,
 };
 
 const CREATE_CUSTOMER: Statement = Statement::new(
@@ -74,8 +75,8 @@ const KEY: Statement = Statement::new(
 );
 const EVENT: Statement = Statement::new(
     "insert event",
-    "INSERT INTO outbox (kind, payload, created_at) \
-     VALUES ('order.placed', json_object('order_id', $1, 'customer_id', $2, 'total_cents', $3), $4)",
+    "INSERT INTO outbox (kind, payload, created_at, trace) \
+     VALUES ('order.placed', json_object('order_id', $1, 'customer_id', $2, 'total_cents', $3), $4, $5)",
 );
 
 /// Somebody else's address is the one rule about customers that only the store can check.
@@ -134,14 +135,18 @@ impl Write for DeleteCustomer {
     }
 }
 
-/// Accepts an order.
-pub(super) struct PlaceOrder(pub(super) OrderDraft, pub(super) Option<(IdempotencyKey, Fingerprint)>);
+/// Accepts an order, placed in that trace.
+pub(super) struct PlaceOrder(
+    pub(super) OrderDraft,
+    pub(super) Option<(IdempotencyKey, Fingerprint)>,
+    pub(super) Option<TraceContext>,
+);
 
 impl Write for PlaceOrder {
     type Answer = Placed;
 
     async fn make(&self, lease: &mut Lease) -> Result<Placed> {
-        let Self(draft, key) = self;
+        let Self(draft, key, trace) = self;
         // The key comes before every other rule: a repeated order that took the last of something was still accepted.
         if let Some((key, fingerprint)) = key
             && let Some((stored, receipt)) = stored(lease, key).await?
@@ -155,7 +160,7 @@ impl Write for PlaceOrder {
         let customer = !fetch(lease, query(BUYER).bind(draft.customer_id.get())).await?.is_empty();
         let found = shelf(lease, draft).await?;
         let (items, total_cents) = check(draft, customer, &found)?;
-        let receipt = insert(lease, draft, items, total_cents).await?;
+        let receipt = insert(lease, draft, items, total_cents, *trace).await?;
         if let Some((key, fingerprint)) = key {
             let query = query(KEY)
                 .bind(key.as_str())
@@ -174,6 +179,7 @@ async fn insert(
     draft: &OrderDraft,
     items: Vec<ReceiptItem>,
     total_cents: crate::domain::Cents,
+    trace: Option<TraceContext>,
 ) -> Result<Receipt> {
     let customer_id = draft.customer_id;
     let placed_at = Timestamp::now();
@@ -186,7 +192,8 @@ async fn insert(
         serde_json::to_string(&lines).map_err(|error| StoreError::Internal(sqlx::Error::Encode(error.into())))?;
     execute(lease, query(ITEMS).bind(id.get()).bind(lines.as_str())).await?;
     execute(lease, query(TAKE).bind(lines.as_str())).await?;
-    execute(lease, query(EVENT).bind(id.get()).bind(buyer).bind(total).bind(now)).await?;
+    let trace = trace.map(|trace| trace.to_string());
+    execute(lease, query(EVENT).bind(id.get()).bind(buyer).bind(total).bind(now).bind(trace)).await?;
     Ok(Receipt { id, customer_id, placed_at, total_cents, items })
 }
 
