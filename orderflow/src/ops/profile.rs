@@ -55,6 +55,10 @@ fn take(asked: &Asked, waiting: &Waiting) -> Result<Stacks, Impossible> {
         });
         let frames: Vec<_> = frames.collect();
         let lines = frames[interrupted(&frames)..].concat();
+        // Between the end of the profile and that of the timer it is the profiler that works.
+        if lines.iter().any(|line| line.function.starts_with("pprof::")) {
+            continue;
+        }
         let thread = &sample.thread_name[..sample.thread_name_length];
         let thread = Some(String::from_utf8_lossy(thread).into_owned());
         stacks.add(Stack { lines, thread }, count as i64);
