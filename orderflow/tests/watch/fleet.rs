@@ -196,6 +196,20 @@ fn prometheus(processes: &[&Process; 3]) -> Prometheus {
     Prometheus::start(&all).unwrap()
 }
 
+/// Waits until nothing is left of what is wrong.
+#[track_caller]
+pub(crate) fn until_none(what: &str, mut left: impl FnMut() -> Vec<String>) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = left();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}, after {PATIENCE:?}: {left:#?}");
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
 /// Waits until `is_so` says yes.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use crate::{
     client::Client,
-    fleet::{Fleet, until},
+    fleet::{Fleet, until_none},
 };
 
 /// Families that the story does not move, and the suite that does.
@@ -46,14 +46,9 @@ fn samples(fleet: &Fleet) -> BTreeSet<String> {
 }
 
 pub(crate) fn every_family_has_moved(fleet: &Fleet) {
-    let still = || -> Vec<String> {
+    until_none("nothing has moved these families", || {
         let moved = |sample: &String| fleet.shows(&format!("max(max_over_time({sample}[30m])) > 0"));
         samples(fleet).into_iter().filter(|sample| !elsewhere(sample) && !moved(sample)).collect()
-    };
-    let mut left = still();
-    until(&format!("these families have moved: {left:?}"), || {
-        left = still();
-        left.is_empty()
     });
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::{
     dashboards, files,
-    fleet::{Fleet, until},
+    fleet::{Fleet, until, until_none},
     moved,
     promql::selectors,
     series, story,
@@ -23,9 +23,9 @@ fn every_number_that_is_asked_for_is_there_and_moves() {
     story::good_day(&fleet);
     story::bad_day(&fleet);
     story::good_day(&fleet);
-    panels_are_filled(&fleet);
-    rules_are_evaluated(&fleet);
     exemplars_name_traces(&fleet);
+    rules_are_evaluated(&fleet);
+    panels_are_filled(&fleet);
     moved::every_family_has_moved(&fleet);
     series::strangers_make_none(&fleet);
 }
@@ -38,10 +38,12 @@ fn filled_in(expression: &str) -> String {
 }
 
 fn panels_are_filled(fleet: &Fleet) {
-    for target in dashboards::targets() {
-        let expression = filled_in(&target.expression);
-        until(&format!("{} shows a number: {expression}", target.place), || fleet.shows(&expression));
-    }
+    let targets = dashboards::targets();
+    until_none("panels show nothing", || {
+        let asked = targets.iter().map(|target| (&target.place, filled_in(&target.expression)));
+        let empty = asked.filter(|(_, expression)| !fleet.shows(expression));
+        empty.map(|(place, expression)| format!("{place}: {expression}")).collect()
+    });
 }
 
 /// Where the words of labels are written down.

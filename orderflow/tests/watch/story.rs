@@ -102,9 +102,11 @@ pub(crate) fn bad_day(fleet: &Fleet) {
     let mut client = fleet.client();
     // Redis is silent, so that it is left alone.
     fleet.redis.pause().unwrap();
-    fleet.until_shown("circuit_state{name=\"redis\"} == 2 and on() circuit_refusals_total{name=\"redis\"} > 0", || {
-        for product in 1..20 {
-            client.get(&format!("/api/products?limit={product}"));
+    let open = "max(max_over_time(circuit_state{name=\"redis\"}[10m])) == 2";
+    fleet.until_shown(&format!("{open} and on() circuit_refusals_total{{name=\"redis\"}} > 0"), || {
+        // What nobody has asked for yet is in no cache's memory.
+        for _ in 0..20 {
+            client.get(&format!("/api/products/{}", 1_000 + COUNTED.fetch_add(1, Ordering::Relaxed)));
         }
     });
     fleet.redis.resume().unwrap();
