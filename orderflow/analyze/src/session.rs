@@ -38,7 +38,9 @@ pub(crate) enum Trouble {
     #[error("the server refused: {0}")]
     Refused(String),
     /// No other check can be made either.
-    #[error("the connection was lost: {0}\nWhat was found until then is not shown, since it would look like all there is.")]
+    #[error(
+        "the connection was lost: {0}\nWhat was found until then is not shown, since it would look like all there is."
+    )]
     Lost(String),
 }
 

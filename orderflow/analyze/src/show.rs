@@ -7,7 +7,9 @@ pub(crate) fn text(analysis: &Analysis) -> String {
     let mut out = format!("{}, {}\n", analysis.database, analysis.server);
     out += &match analysis.statistics_reset_seconds {
         Some(seconds) => format!("counted since the statistics were reset {} ago\n", duration(seconds)),
-        None => format!("counted since the server was started {} ago, or longer\n", duration(analysis.server_up_seconds)),
+        None => {
+            format!("counted since the server was started {} ago, or longer\n", duration(analysis.server_up_seconds))
+        }
     };
     for finding in &analysis.findings {
         let word = match finding.severity {
@@ -130,9 +132,10 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_have_their_units() {
-        assert_eq!([0.000_25, 0.0125, 1.5, 300.0, 86_400.0, 1e6].map(duration), [
-            "250 us", "12.5 ms", "1.50 s", "5.00 min", "24.0 h", "11.6 d"
-        ]);
+        assert_eq!(
+            [0.000_25, 0.0125, 1.5, 300.0, 86_400.0, 1e6].map(duration),
+            ["250 us", "12.5 ms", "1.50 s", "5.00 min", "24.0 h", "11.6 d"]
+        );
         assert_eq!([12.0, 2_048.0, 5e9].map(bytes), ["12.0 B", "2.00 KiB", "4.66 GiB"]);
         assert_eq!([0.0, 0.5, 0.9999, 1.0].map(percent), ["0.0 %", "50.0 %", "99.9 %", "100.0 %"]);
         assert_eq!([0.0, 0.5, 12.4, 1_234_567.0].map(count), ["0", "0.5", "12", "1,234,567"]);

@@ -16,6 +16,7 @@ use crate::{
     finding::{Bound, Finding},
     measure::{Run, Spread, alternate, load},
     process::{Program, Programs},
+    seen,
 };
 
 /// What all comparisons work with.
@@ -32,7 +33,7 @@ pub(crate) struct Case {
     pub(crate) run: fn(&Setting) -> Result<Vec<Finding>>,
 }
 
-pub(crate) const CASES: [Case; 8] = [
+pub(crate) const CASES: [Case; 12] = [
     Case { name: "cached", run: cached },
     Case { name: "coalesced", run: coalesced },
     Case { name: "lone", run: lone },
@@ -40,6 +41,10 @@ pub(crate) const CASES: [Case; 8] = [
     Case { name: "list", run: list },
     Case { name: "orders", run: orders },
     Case { name: "memory", run: memory },
+    Case { name: "seen", run: seen::seen },
+    Case { name: "traced", run: seen::traced },
+    Case { name: "profiled", run: seen::profiled },
+    Case { name: "console", run: seen::console },
     Case { name: "generator", run: generator },
 ];
 
@@ -57,12 +62,12 @@ impl Setting {
         Draft::closed(name, users).warmup(1.0).seconds(1.0 + self.seconds)
     }
 
-    fn product(&self, users: u32) -> Draft {
+    pub(crate) fn product(&self, users: u32) -> Draft {
         let product = ValueDraft::Uniform { from: 1, to: PRODUCTS.into() };
         self.closed("a product", users).value("product", product).request(RequestDraft::get("/api/products/{product}"))
     }
 
-    fn against(&self, ours: &Program, peer: &Program, draft: &Draft) -> Result<Vec<(Run, Run)>> {
+    pub(crate) fn against(&self, ours: &Program, peer: &Program, draft: &Draft) -> Result<Vec<(Run, Run)>> {
         alternate(self.rounds, || load(draft, &ours.url, None), || load(draft, &peer.url, None))
     }
 }

@@ -6,6 +6,7 @@ mod finding;
 mod measure;
 mod process;
 mod scale;
+mod seen;
 
 use std::{path::PathBuf, process::ExitCode};
 

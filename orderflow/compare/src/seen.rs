@@ -27,7 +27,8 @@ const OPEN: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn seen(setting: &Setting) -> Result<Vec<Finding>> {
-    let what = "GET a cached product, metrics, logs and traces at 1 % sent to a collector, against all off; 64 connections";
+    let what =
+        "GET a cached product, metrics, logs and traces at 1 % sent to a collector, against all off; 64 connections";
     let runs = against_off(setting, "0.01")?;
     Ok(vec![Finding::throughput(what, &runs, Bound::AtLeast(0.92)), Finding::p99(what, &runs, Bound::AtMost(1.1))])
 }
@@ -40,12 +41,12 @@ pub(crate) fn traced(setting: &Setting) -> Result<Vec<Finding>> {
 fn against_off(setting: &Setting, ratio: &str) -> Result<Vec<(Run, Run)>> {
     let [shown, hidden] = [tempfile::tempdir()?, tempfile::tempdir()?];
     let collector = orderflow_servers::Collector::start()?;
-    let endpoint = collector.grpc_url();
+    let endpoint = collector.url();
     let on = [("telemetry.traces_ratio", ratio), ("log.filter", "info"), ("telemetry.otlp_endpoint", &endpoint)];
     let on = setting.programs.serve(shown.path(), &on)?;
     let off = setting.programs.serve(hidden.path(), &OFF)?;
     let runs = setting.against(&on, &off, &setting.product(64))?;
-    ensure!(!collector.spans().is_empty(), "the collector was sent nothing, so that nothing was compared");
+    ensure!(!collector.collected().spans.is_empty(), "the collector was sent nothing, so that nothing was compared");
     Ok(runs)
 }
 

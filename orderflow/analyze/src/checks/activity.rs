@@ -32,7 +32,11 @@ struct Connection {
 impl Connection {
     fn who(&self) -> String {
         let Self { pid, application, user, .. } = self;
-        if application.is_empty() { format!("pid {pid} of {user}") } else { format!("pid {pid} ({application}) of {user}") }
+        if application.is_empty() {
+            format!("pid {pid} of {user}")
+        } else {
+            format!("pid {pid} ({application}) of {user}")
+        }
     }
 
     fn at(&self, known: Option<&Statements>) -> String {
@@ -206,7 +210,8 @@ fn found(one: &Waiting, known: Option<&Statements>) -> Finding {
         .number("longest_seconds", one.longest)
         .number("relation", one.relation.clone());
     if pid == 0 {
-        return finding.advice("A prepared transaction has the lock: see pg_prepared_xacts, and end it by ROLLBACK PREPARED.");
+        return finding
+            .advice("A prepared transaction has the lock: see pg_prepared_xacts, and end it by ROLLBACK PREPARED.");
     }
     finding.advice(format!(
         "If it does not end by itself, SELECT pg_terminate_backend({pid}) lets them go on with {waiter}. Then have that \

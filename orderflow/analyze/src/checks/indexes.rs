@@ -48,7 +48,9 @@ pub(super) async fn unused(session: &mut Session) -> Result<Vec<Finding>, Troubl
                 .number("bytes", *size)
                 .number("scans", 0)
                 .number("writes", *writes)
-                .advice(format!("{first}DROP INDEX CONCURRENTLY {index}; unless a replica, which counts for itself, reads it."))
+                .advice(format!(
+                    "{first}DROP INDEX CONCURRENTLY {index}; unless a replica, which counts for itself, reads it."
+                ))
         })
         .collect())
 }

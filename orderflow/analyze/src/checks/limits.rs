@@ -45,7 +45,9 @@ pub(super) async fn sequences(session: &mut Session) -> Result<Vec<Finding>, Tro
             let (into, advice) = match (column, kind) {
                 (Some(column), Some(kind)) if kind != "bigint" => (
                     format!(" into {column}, which is {kind}"),
-                    format!("Make {column} a bigint before {name} ends; on a large table, by a new column and a trigger."),
+                    format!(
+                        "Make {column} a bigint before {name} ends; on a large table, by a new column and a trigger."
+                    ),
                 ),
                 _ => (String::new(), format!("ALTER SEQUENCE {name} AS bigint NO MAXVALUE; or give it a larger one.")),
             };

@@ -42,7 +42,9 @@ pub(super) async fn cache(session: &mut Session) -> Result<(Cache, Vec<Finding>)
     let kinds: [(&str, Pages, fn(&Counted) -> i64); 2] =
         [("tables", cache.tables, |one| one.heap_read), ("indexes", cache.indexes, |one| one.index_read)];
     for (kind, pages, read) in kinds {
-        let Some(ratio) = pages.ratio.filter(|ratio| *ratio < TARGET && pages.hit + pages.read >= ENOUGH) else { continue };
+        let Some(ratio) = pages.ratio.filter(|ratio| *ratio < TARGET && pages.hit + pages.read >= ENOUGH) else {
+            continue;
+        };
         let worst = counted.iter().max_by_key(|one| read(one));
         let worst = worst.map_or_else(String::new, |one| {
             format!("{}, with {} of the pages that were not there", one.on, show::percent(share(read(one), pages.read)))

@@ -97,7 +97,8 @@ impl Statements {
 
     /// The statement that has read the most pages of all that name the table.
     pub(super) fn reader_of(&self, table: &str) -> Option<&Statement> {
-        let readers = self.list.iter().filter(|one| !one.text.starts_with("INSERT") && statement::names(&one.text, table));
+        let readers =
+            self.list.iter().filter(|one| !one.text.starts_with("INSERT") && statement::names(&one.text, table));
         readers.max_by_key(|one| one.blocks_hit + one.blocks_read)
     }
 
@@ -170,7 +171,9 @@ fn advice(one: &Statement, rows: f64, pages: f64, database: &str) -> String {
             show::count(rows)
         )
     } else if one.blocks_read > one.blocks_hit {
-        format!("`{beginning}` finds most of its pages outside shared_buffers: have it read fewer, or give more memory.")
+        format!(
+            "`{beginning}` finds most of its pages outside shared_buffers: have it read fewer, or give more memory."
+        )
     } else {
         format!(
             "`{beginning}` reads little and takes long: EXPLAIN (ANALYZE, BUFFERS) it in {database}, and see whether it \
