@@ -82,10 +82,7 @@ pub fn files<S: Clone + Send + Sync + 'static>() -> Router<S> {
     static ANSWERS: LazyLock<[Representation; FILES.len()]> =
         LazyLock::new(|| FILES.map(|(_, text)| Representation::of(Bytes::from_static(text.as_bytes()))));
     FILES.iter().enumerate().fold(Router::new(), |router, (at, (path, _))| {
-        router.route(
-            path,
-            get(async move |headers: HeaderMap| file(path, ANSWERS[at].answer(&headers, Caching::Revalidate))),
-        )
+        router.route(path, get(async move |headers: HeaderMap| file(path, ANSWERS[at].answer(&headers, Caching::Revalidate))))
     })
 }
 

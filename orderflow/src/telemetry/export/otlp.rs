@@ -137,3 +137,47 @@ impl Carrier<Log> for Logs {
         self.0.export(LogBatch::new(&batch)).await.map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read, net::TcpListener, thread};
+
+    use super::*;
+    use crate::config::{Config, Flag, Sources};
+
+    fn config(settings: &[(&str, &str)]) -> Telemetry {
+        let flags = settings.iter().map(|(key, value)| Flag::set(*key, *value)).collect();
+        Config::load(&Sources { flags, ..Sources::default() }).unwrap().telemetry
+    }
+
+    #[tokio::test]
+    async fn tls_is_spoken_where_it_is_asked_for() {
+        for protocol in ["grpc", "http"] {
+            for (scheme, expected) in [("https", true), ("http", false)] {
+                let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+                let url = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
+                // A connection that ends after its first byte, and a listener that ends with it.
+                let first = thread::spawn(move || {
+                    let mut byte = [0];
+                    listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
+                    byte[0]
+                });
+                let config = config(&[("telemetry.otlp_endpoint", &url), ("telemetry.otlp_protocol", protocol)]);
+                let spans = Spans::to(&config, &resource(&config)).unwrap();
+                assert!(spans.carry(Vec::new()).await.is_err());
+                let handshake = 0x16;
+                assert_eq!(first.join().unwrap() == handshake, expected, "{protocol} {scheme}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signal_has_its_path_below_that_of_the_collector() {
+        for (endpoint, expected) in [
+            ("http://collector:4318", "http://collector:4318/v1/traces"),
+            ("https://collector/otlp/", "https://collector/otlp/v1/traces"),
+        ] {
+            assert_eq!(url(&config(&[("telemetry.otlp_endpoint", endpoint)]), "traces"), expected);
+        }
+    }
+}

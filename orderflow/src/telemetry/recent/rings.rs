@@ -350,6 +350,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn memory_is_bounded_whatever_happens(each in 1..4_usize, all in vec(happens(), 0..120)) {
             let mut rings = Rings::new(each, SLOW);
