@@ -45,7 +45,8 @@ fn from_a_request_by_way_of_a_broker_to_a_mail_that_another_process_sends() {
     let ada = shop.customer(&serve, "Ada", "ada@example.com");
     // The first attempt fails: the retry belongs to the same trace.
     shop.sink.behave(Behaviour::Temporary);
-    let worker = shop.start("worker", &queue);
+    let patient = [("worker.max_attempts", "100"), ("worker.retry_base", "2s"), ("worker.retry_max", "2s")];
+    let worker = shop.start("worker", &[&queue[..], &patient].concat());
     let placed = shop.order(&serve, ada, &[("traceparent", &traceparent(TRACE, 1))]);
     assert_eq!(placed.status, 201, "{placed:?}");
     let (trace, root) = placed.trace();
