@@ -144,7 +144,7 @@ fn kept(horizon: Option<i64>) -> String {
 }
 
 #[derive(FromRow)]
-struct Waiting {
+struct Holder {
     /// Who has the lock and waits for nobody.
     blocker: i32,
     blocker_application: String,
@@ -186,11 +186,11 @@ pub(super) async fn locks(session: &mut Session, known: Option<&Statements>) -> 
          FROM worst w LEFT JOIN open b ON b.pid = w.blocker WHERE w.seconds >= {WAIT} ORDER BY w.seconds DESC LIMIT 20 \
          /* orderflow-analyze */"
     );
-    let waiting: Vec<Waiting> = session.all(AssertSqlSafe(sql)).await?;
+    let waiting: Vec<Holder> = session.all(AssertSqlSafe(sql)).await?;
     Ok(waiting.iter().map(|one| found(one, known)).collect())
 }
 
-fn found(one: &Waiting, known: Option<&Statements>) -> Finding {
+fn found(one: &Holder, known: Option<&Statements>) -> Finding {
     let what = one.relation.as_ref().map_or_else(|| "a row".to_owned(), |relation| format!("a lock on {relation}"));
     let severity = if one.longest >= MINUTE { Severity::Critical } else { Severity::Warning };
     let waiter = at(one.waiter_query_id, one.waiter_query.as_deref(), known);

@@ -14,6 +14,9 @@ const ENOUGH: i64 = 10_000;
 const TARGET: f64 = 0.95;
 const BAD: f64 = 0.80;
 
+/// What is counted, its pages in all, and those of a table that were not in memory.
+type Kind = (&'static str, Pages, fn(&Counted) -> i64);
+
 #[derive(FromRow)]
 struct Counted {
     on: String,
@@ -39,7 +42,7 @@ pub(super) async fn cache(session: &mut Session) -> Result<(Cache, Vec<Finding>)
     };
     let since = counted_since(session);
     let mut findings = Vec::new();
-    let kinds: [(&str, Pages, fn(&Counted) -> i64); 2] =
+    let kinds: [Kind; 2] =
         [("tables", cache.tables, |one| one.heap_read), ("indexes", cache.indexes, |one| one.index_read)];
     for (kind, pages, read) in kinds {
         let Some(ratio) = pages.ratio.filter(|ratio| *ratio < TARGET && pages.hit + pages.read >= ENOUGH) else {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[derive(FromRow)]
-struct Dead {
+struct Table {
     on: String,
     live: i64,
     dead: i64,
@@ -19,7 +19,7 @@ struct Dead {
 
 /// Tables with at least 10,000 dead rows, a fifth of all.
 pub(super) async fn dead_rows(session: &mut Session) -> Result<Vec<Finding>, Trouble> {
-    let tables: Vec<Dead> = session
+    let tables: Vec<Table> = session
         .all(
             "SELECT s.relid::regclass::text AS on, s.n_live_tup AS live, s.n_dead_tup AS dead, \
              current_setting('autovacuum')::bool AND NOT EXISTS (SELECT FROM unnest(c.reloptions) AS option \
@@ -33,7 +33,7 @@ pub(super) async fn dead_rows(session: &mut Session) -> Result<Vec<Finding>, Tro
     Ok(tables
         .iter()
         .map(|one| {
-            let Dead { on, live, dead, automatic, vacuumed } = one;
+            let Table { on, live, dead, automatic, vacuumed } = one;
             let share = *dead as f64 / (live + dead).max(1) as f64;
             let last = vacuumed.map_or_else(
                 || "it was never vacuumed".to_owned(),

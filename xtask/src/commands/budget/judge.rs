@@ -89,11 +89,14 @@ fn one(figure: Figure, levels: &Levels, value: Option<Spread>, history: &History
         return judged;
     };
     let missed = |level: Option<f64>| level.is_some_and(|level| !figure.keeps(value.median, level));
-    judged.verdict = match () {
-        () if missed(fail) => Verdict::Failed,
-        () if missed(warn) => Verdict::Warning,
-        () if missed(Some(target)) => Verdict::OffTarget,
-        () => Verdict::Ok,
+    judged.verdict = if missed(fail) {
+        Verdict::Failed
+    } else if missed(warn) {
+        Verdict::Warning
+    } else if missed(Some(target)) {
+        Verdict::OffTarget
+    } else {
+        Verdict::Ok
     };
     if figure.has_ratio() {
         judged.before = compare(figure, value, earlier);

@@ -155,10 +155,11 @@ impl Limits {
         let key = figure.key();
         let set = [("target", Some(levels.target)), ("warn", levels.warn), ("fail", levels.fail)];
         let set: Vec<_> = set.into_iter().filter_map(|(name, level)| Some((name, level?))).collect();
-        let most = if SHARES.contains(&figure) { 1.0 } else { f64::MAX };
+        let share = SHARES.contains(&figure);
+        let most = if share { 1.0 } else { f64::MAX };
         for (name, level) in &set {
             if !(0.0..=most).contains(level) {
-                let range = if most == 1.0 { "0 to 1" } else { "0 or more" };
+                let range = if share { "0 to 1" } else { "0 or more" };
                 problems.push(format!("budget.{key}.{name} is {level}; give it {range}"));
             }
         }

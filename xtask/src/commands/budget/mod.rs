@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     /// Neither compare with earlier measurements nor keep this one
     #[arg(long)]
     no_history: bool,
-    /// Also write a summary in Markdown; without it, to where GITHUB_STEP_SUMMARY says if that is set
+    /// Also write a summary in Markdown; without it, to where `GITHUB_STEP_SUMMARY` says if that is set
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
     /// Take orderflow, orderflow-load, orderflow-servers and orderflow-analyze from here instead of building them
