@@ -100,8 +100,8 @@ where
     K: Copy + Eq + Hash + Send + 'static,
     V: Clone + Send + 'static,
 {
-    /// What is read is called `what`. `load` gives the values that exist among at most [`MAX_BATCH`] distinct keys, in any order, from a copy of the
-    /// database that is at least so new; `key` gives a value's own.
+    /// What is read is called `what`. `load` gives the values that exist among at most [`MAX_BATCH`] distinct keys, in any
+    /// order, from a copy of the database that is at least so new; `key` gives a value's own.
     pub fn new<F>(
         what: &'static str,
         metrics: &Metrics,

@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     commands::{
-        bench, check, doctor, evidence, grade as grading, learner, list, load, new, stack, start, test, trial, verify,
-        watch,
+        bench, budget, check, db, doctor, evidence, grade as grading, learner, list, load, new, stack, start, test,
+        trial, verify, watch,
     },
     course::Course,
     stop::{Exit, Stop},
@@ -107,6 +107,13 @@ enum Verb {
     },
     /// Load on OrderFlow by a scenario, or OrderFlow beside its bare peer
     Load(load::Arguments),
+    /// OrderFlow under load, held to budgets.toml and to how fast it was here before
+    Budget(budget::Arguments),
+    /// What a PostgreSQL database suffers from
+    Db {
+        #[command(subcommand)]
+        command: db::Verb,
+    },
     /// All of OrderFlow on this machine: databases, broker, instances, workers, proxies
     Stack(stack::Arguments),
     /// The verdict on other trees and archives: a class, the solutions
@@ -156,7 +163,7 @@ enum Verb {
     Doctor,
     /// Everything that continuous integration checks
     Test {
-        /// Only these steps: fmt, clippy, tests, docs, verify, book
+        /// Only these steps: fmt, clippy, tests, docs, verify, book, k6
         steps: Vec<String>,
     },
     /// Completions for your shell, on standard output; they go with a function named xtask
@@ -216,6 +223,8 @@ fn run(cli: Cli) -> Result<Exit> {
         Verb::Profile { slug, no_open } => bench::profile(&course, &slug, !no_open),
         Verb::Pack { output } => learner::pack(&course, &output),
         Verb::Load(arguments) => load::run(&course, &arguments),
+        Verb::Budget(arguments) => budget::run(&course, &arguments),
+        Verb::Db { command } => db::run(&course, &command),
         Verb::Stack(arguments) => stack::run(&course, &arguments),
         Verb::Grade(arguments) => grading::run(&course, &arguments),
         Verb::Verify { slug, part, repeat } => verify::run(&course, slug.as_deref(), part, repeat),

@@ -23,6 +23,7 @@ const HELD_TO: [(&str, &str); 6] = [
     ("search_path", "pg_catalog"),
     ("DateStyle", "ISO"),
 ];
+const POOLER: &str = "Give the address of PostgreSQL itself, as in database.direct_url.";
 /// Versions from here on have the columns that are asked for.
 const OLDEST: i32 = 130_000;
 
@@ -67,6 +68,8 @@ pub(crate) struct Server {
     pub(crate) user: String,
     /// Whether the user sees what others do.
     pub(crate) sees_all: bool,
+    /// Whether the session is held to what it was asked to be held to. A pooler may leave that out.
+    pub(crate) held: bool,
     /// Seconds since this database's statistics were reset; `None` if they never were.
     pub(crate) reset: Option<f64>,
     /// Seconds since the server was started.
@@ -92,12 +95,20 @@ impl Session {
             "SELECT current_database()::text AS database, current_setting('server_version') AS version, \
              current_setting('server_version_num')::int4 AS version_number, current_user::text AS \"user\", \
              pg_has_role(current_user, 'pg_read_all_stats', 'MEMBER') AS sees_all, \
+             current_setting('default_transaction_read_only') = 'on' \
+               AND current_setting('search_path') = 'pg_catalog' AS held, \
              (SELECT extract(epoch FROM now() - stats_reset)::float8 FROM pg_stat_database \
               WHERE datname = current_database()) AS reset, \
              extract(epoch FROM now() - pg_postmaster_start_time())::float8 AS up /* orderflow-analyze */",
         );
         let said = server.await.with_context(|| format!("{} does not say what it is", session.shown))?;
         session.server = said.into_iter().next().context("a row")?;
+        if !session.server.held {
+            return Err(anyhow!(
+                "{} does not take the settings that keep this from writing: it is a pooler\n{POOLER}",
+                session.shown
+            ));
+        }
         if session.server.version_number < OLDEST {
             return Err(anyhow!(
                 "{} is PostgreSQL {}; this needs version 13 or newer",
@@ -129,7 +140,7 @@ impl Session {
 impl Server {
     fn unknown() -> Self {
         let (database, version, user) = Default::default();
-        Self { database, version, version_number: 0, user, sees_all: false, reset: None, up: 0.0 }
+        Self { database, version, version_number: 0, user, sees_all: false, held: false, reset: None, up: 0.0 }
     }
 }
 
@@ -155,7 +166,7 @@ fn refused(error: &sqlx::Error, source: &Source) -> anyhow::Error {
         "53300" => "All connections are taken: ask again with a superuser, for whom some are kept.".to_owned(),
         "57P03" => "It is starting or ending: ask again in a moment.".to_owned(),
         _ if said.contains("startup parameter") => {
-            "This is a pooler. Give the address of PostgreSQL itself, as in database.direct_url.".to_owned()
+            format!("This is a pooler. {POOLER}")
         }
         code => format!("The server's code for it is {code}."),
     };

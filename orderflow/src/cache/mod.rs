@@ -259,7 +259,14 @@ impl Cache {
         }
     }
 
-    /// How many answers are kept in memory, and how many bytes they take. Recent changes may not show yet.
+    /// Counts what is kept in memory, which otherwise is done now and then when something is looked up.
+    pub async fn take_stock(&self) {
+        if let Some(entries) = &self.entries {
+            entries.run_pending_tasks().await;
+        }
+    }
+
+    /// How many answers are kept in memory, and how many bytes they take, as they were counted last.
     pub fn size(&self) -> (u64, u64) {
         self.entries.as_ref().map_or((0, 0), |entries| (entries.entry_count(), entries.weighted_size()))
     }

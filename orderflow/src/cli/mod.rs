@@ -150,10 +150,12 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::serve(started(cli.settings)?),
         Command::Scheduler(options) => scheduler::run(started(cli.settings)?, &options),
-        Command::Migrate => serve::block_on(database::migrate(started(cli.settings)?.config)),
-        Command::Seed { orders } => serve::block_on(database::seed(started(cli.settings)?.config, orders)),
+        Command::Migrate => serve::once(started(cli.settings)?, |config, _| database::migrate(config)),
+        Command::Seed { orders } => serve::once(started(cli.settings)?, |config, _| database::seed(config, orders)),
         Command::Worker { concurrency } => worker::run(started(cli.settings.with(concurrency))?),
-        Command::DeadLetters(options) => serve::block_on(dead_letters::run(options, started(cli.settings)?.config)),
+        Command::DeadLetters(options) => {
+            serve::once(started(cli.settings)?, |config, _| dead_letters::run(options, config))
+        }
         Command::Healthcheck { url } => healthcheck::run(url.as_deref(), || Ok(cli.settings.load()?.config)),
         Command::Openapi => print(&format!("{}\n", orderflow::http::openapi().to_pretty_json()?)),
         Command::Config(options) => config::run(&options, || Ok(cli.settings.load()?)),

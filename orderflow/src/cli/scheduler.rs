@@ -35,7 +35,7 @@ fn date(text: &str) -> Result<Date, &'static str> {
 
 pub(super) fn run(started: Started, options: &Options) -> Result<ExitCode> {
     if options.once {
-        return super::serve::block_on(once(started, options.date));
+        return super::serve::once(started, |config, telemetry| once(config, telemetry, options.date));
     }
     super::serve::until_told(started, |config, telemetry, shutdown| {
         let start = |bench: server::Bench<'_>| {
@@ -46,8 +46,7 @@ pub(super) fn run(started: Started, options: &Options) -> Result<ExitCode> {
     })
 }
 
-async fn once(started: Started, date: Option<Date>) -> Result<ExitCode> {
-    let Started { config, telemetry } = started;
+async fn once(config: Config, telemetry: Telemetry, date: Option<Date>) -> Result<ExitCode> {
     let shown = super::database::named(&config.database_shown());
     let Found { birthdays, reminders } = look(&config, telemetry, date).await.context(shown)?;
     super::print(&format!("{birthdays} birthdays and {reminders} reminders were found\n"))

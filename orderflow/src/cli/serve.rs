@@ -40,6 +40,7 @@ where
     raise_open_files();
     let runtime = runtime()?;
     let database = super::database::named(&config.database_shown());
+    let mut flush = FLUSH;
     let ended = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let (shut_down, shutdown) = oneshot::channel::<()>();
@@ -60,21 +61,28 @@ where
             ended = running => ended.map(|()| ExitCode::SUCCESS),
             () = impatience => {
                 tracing::warn!("a second signal: ending without waiting for what is under way");
+                flush = Duration::ZERO;
                 Ok(ExitCode::FAILURE)
             }
         }
     });
     // Whatever still blocks a thread must not hold up the end.
     runtime.shutdown_background();
-    telemetry.end(FLUSH);
+    telemetry.end(flush);
     let of_database =
         |error: &anyhow::Error| error.chain().any(|cause| cause.is::<ConnectError>() || cause.is::<MigrateError>());
     ended.map_err(|error| if of_database(&error) { error.context(database) } else { error })
 }
 
-/// Runs a command that needs a runtime.
-pub(super) fn block_on(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
-    runtime()?.block_on(command)
+/// Runs a command that ends by itself, and sends what it said.
+pub(super) fn once<F>(started: Started, command: impl FnOnce(Config, Telemetry) -> F) -> Result<ExitCode>
+where
+    F: Future<Output = Result<ExitCode>>,
+{
+    let Started { config, telemetry } = started;
+    let ended = runtime()?.block_on(command(config, telemetry.clone()));
+    telemetry.end(FLUSH);
+    ended
 }
 
 fn runtime() -> Result<Runtime> {

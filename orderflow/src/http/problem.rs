@@ -289,13 +289,7 @@ impl From<&StoreError> for Problem {
             }
             StoreError::Internal(_) | StoreError::Corrupt(_) => Self::new(Kind::Internal),
         };
-        let mut cause = error.to_string();
-        let mut inner = std::error::Error::source(error);
-        while let Some(error) = inner {
-            cause += &format!(": {error}");
-            inner = error.source();
-        }
-        Self { cause: Some(Cause(cause)), ..problem }
+        Self { cause: Some(Cause(error.told())), ..problem }
     }
 }
 

@@ -57,6 +57,7 @@ impl Mailer for Spool {
             // Whoever stops waiting does not stop the thread: the file is written whole, or not at all.
             let task = telemetry::spawn_blocking(move || {
                 let _place = place;
+                let _writing = step!("write a file").entered();
                 write(&directory, &name, &message)
             });
             task.await.map_err(io::Error::other)?

@@ -134,13 +134,11 @@ impl Turn {
     /// Takes the turn, or says when the other's is expected to end.
     fn take(time: Duration) -> Result<Self, Instant> {
         let mut taken = taken();
-        match *taken {
-            Some(until) => Err(until),
-            None => {
-                *taken = Some(Instant::now() + time);
-                Ok(Self)
-            }
+        if let Some(until) = *taken {
+            return Err(until);
         }
+        *taken = Some(Instant::now() + time);
+        Ok(Self)
     }
 }
 
@@ -180,12 +178,12 @@ impl Waiting {
 struct Outcome {
     app: App,
     kind: &'static str,
-    outcome: &'static str,
+    came: &'static str,
 }
 
 impl Drop for Outcome {
     fn drop(&mut self) {
-        self.app.metrics.profiles.get_or_create(&[("kind", self.kind), ("outcome", self.outcome)]).inc();
+        self.app.metrics.profiles.get_or_create(&[("kind", self.kind), ("outcome", self.came)]).inc();
     }
 }
 
@@ -196,19 +194,19 @@ pub(super) async fn profile(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, _) = request.into_parts();
-    let mut counted = Outcome { app: app.clone(), kind: profiler.name, outcome: "refused" };
+    let mut counted = Outcome { app: app.clone(), kind: profiler.name, came: "refused" };
     let asked = Asked::of(Query::of(&parts, profiler.parameters), app.config.ops.max_profile)?;
     (profiler.possible)().map_err(|Impossible(why)| Problem::new(Kind::NoProfile).detail(why))?;
     if parts.method == Method::HEAD {
-        counted.outcome = "done";
+        counted.came = "done";
         return Ok(answer(profiler, asked.format, Vec::new()));
     }
     let turn = Turn::take(asked.time).map_err(|until| {
-        counted.outcome = "busy";
+        counted.came = "busy";
         let left = until.saturating_duration_since(Instant::now()).as_secs() + 1;
         Problem::new(Kind::ProfileTaken).detail("A process takes one profile at a time.").retry_after(left)
     })?;
-    counted.outcome = "abandoned";
+    counted.came = "abandoned";
     let (client, gone) = mpsc::channel();
     let waiting = Waiting { app: app.clone(), client: gone };
     let taking = telemetry::spawn_blocking(move || {
@@ -225,7 +223,7 @@ pub(super) async fn profile(
     });
     let taken = taking.await;
     drop(client);
-    counted.outcome = "failed";
+    counted.came = "failed";
     let body = match taken {
         Ok(Ok(body)) => body,
         Ok(Err(Impossible(why))) => {
@@ -237,7 +235,7 @@ pub(super) async fn profile(
             return Err(Problem::new(Kind::Internal));
         }
     };
-    counted.outcome = "done";
+    counted.came = "done";
     Ok(answer(profiler, asked.format, body))
 }
 

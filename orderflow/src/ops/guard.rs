@@ -77,7 +77,8 @@ fn admit(app: &App, request: &Request) -> Result<(), Refusal> {
         same_origin(headers, &name)?;
     }
     let method = request.method();
-    if !matches!(*method, Method::GET | Method::HEAD) && !(method == Method::POST && path == TAKES_POST) {
+    let looks = matches!(*method, Method::GET | Method::HEAD);
+    if !looks && (method != Method::POST || path != TAKES_POST) {
         let allow = Some(if path == TAKES_POST { "POST" } else { "GET, HEAD" });
         return Err(Refusal { problem: Problem::new(Kind::MethodNotAllowed), allow });
     }

@@ -83,11 +83,11 @@ fn take(asked: &Asked, waiting: &Waiting) -> Result<Stacks, Impossible> {
         period: (("space", "bytes"), 1 << allocator.blocking_lock().lg_sample()),
         started,
         took,
-        stacks: HashMap::new(),
+        found: HashMap::new(),
     };
     add(&mut stacks, &found);
-    let held: i64 = stacks.stacks.values().sum();
-    stacks.title = if stacks.stacks.is_empty() {
+    let held: i64 = stacks.found.values().sum();
+    stacks.title = if stacks.found.is_empty() {
         format!("No samples: nothing, or little, that was {since} is still held")
     } else {
         format!("Memory that was {since} and is still held: about {} KiB", held / 1024)
@@ -104,7 +104,7 @@ fn add(stacks: &mut Stacks, found: &StackProfile) {
             let address = address.saturating_sub(1);
             let line = names.entry(address).or_insert_with(|| {
                 let (function, file) = symbols.name(address);
-                Rc::new(Line { function, file: file.to_string_lossy().into_owned(), line: 0 })
+                Rc::new(Line { function, file: file.to_string_lossy().into_owned(), number: 0 })
             });
             Rc::clone(line)
         });

@@ -41,18 +41,18 @@ fn started() -> Option<f64> {
 }
 
 /// A line of `/proc/self/status` as a number, without its unit.
-fn field(status: &str, name: &str) -> Option<i64> {
+fn field(status: &str, name: &str) -> Option<u64> {
     let rest = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     rest.split_whitespace().next()?.parse().ok()
 }
 
 /// How many files are open. Recent kernels know without a list of all of them, which a busy service would feel.
-fn open_files() -> Option<i64> {
+fn open_files() -> Option<u64> {
     let folder = "/proc/self/fd";
     match fs::metadata(folder).ok()?.len() {
         // The list has an entry for reading the list.
-        0 => Some((fs::read_dir(folder).ok()?.count() as i64 - 1).max(0)),
-        known => i64::try_from(known).ok(),
+        0 => Some((fs::read_dir(folder).ok()?.count() as u64).saturating_sub(1)),
+        known => Some(known),
     }
 }
 
@@ -70,7 +70,7 @@ impl Collector for Process {
         }
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let kibibytes = |name| field(&status, name).map(|value| value * 1024);
-        let most = getrlimit(Resource::Nofile).current.and_then(|most| i64::try_from(most).ok());
+        let most = getrlimit(Resource::Nofile).current;
         let gauges = [
             (
                 "process_resident_memory",

@@ -43,7 +43,7 @@ impl Collector for Runtime {
         let Self(runtime) = self;
         let workers = 0..runtime.num_workers();
         let mut gauge = |name, help, value: usize| {
-            let gauge = ConstGauge::new(value as i64);
+            let gauge = ConstGauge::new(value as u64);
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
         gauge("tokio_workers", "Threads that run tasks.", workers.len())?;

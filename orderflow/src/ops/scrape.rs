@@ -53,6 +53,7 @@ impl Scrape {
         let open_metrics = prefers_open_metrics(&headers);
         let gzip = weigh::gzip(&headers);
         let Self(inner) = self;
+        inner.app.cache.take_stock().await;
         let written = tokio::task::spawn_blocking(move || {
             let text = inner.app.metrics.text_with(&inner.now);
             let text = if open_metrics { text } else { classic(&text) };
@@ -89,7 +90,7 @@ fn prefers_open_metrics(headers: &HeaderMap) -> bool {
     ranges.is_empty() || open_metrics >= weight(["text/plain", "text/*", "*/*"])
 }
 
-/// How full pools and caches are.
+/// How full pools and caches are, and how far replicas are behind.
 struct Kept(App);
 
 impl fmt::Debug for Kept {
@@ -115,8 +116,18 @@ impl Collector for Kept {
         for (pool, PoolUse { max, .. }) in &pools {
             ConstGauge::new(*max).encode(family.encode_family(&[("pool", *pool)])?)?;
         }
+        let replicas = app.store.replicas();
+        if !replicas.is_empty() {
+            let help = "How far replicas are behind, by their place in replicas.urls. Nothing where that is not known.";
+            let seconds = Some(&Unit::Seconds);
+            let mut family = encoder.encode_descriptor("replica_lag", help, seconds, MetricType::Gauge)?;
+            for (number, replica) in replicas.iter().enumerate() {
+                let Some(lag) = replica.lag else { continue };
+                ConstGauge::new(lag.as_secs_f64()).encode(family.encode_family(&[("replica", number)])?)?;
+            }
+        }
         let (entries, bytes) = app.cache.size();
-        let (entries, bytes) = (ConstGauge::new(entries as i64), ConstGauge::new(bytes as i64));
+        let (entries, bytes) = (ConstGauge::new(entries), ConstGauge::new(bytes));
         let help = "Answers that are kept in memory.";
         entries.encode(encoder.encode_descriptor("cache_entries", help, None, MetricType::Gauge)?)?;
         let help = "What they take, of the most that cache.max_bytes allows.";

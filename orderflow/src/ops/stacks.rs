@@ -20,7 +20,7 @@ pub(super) struct Line {
     /// Empty where it is not known.
     pub(super) file: String,
     /// 0 where it is not known.
-    pub(super) line: u32,
+    pub(super) number: u32,
 }
 
 /// What was counted at one place.
@@ -46,13 +46,13 @@ pub(super) struct Stacks {
     pub(super) period: (Measure, i64),
     pub(super) started: SystemTime,
     pub(super) took: Duration,
-    pub(super) stacks: HashMap<Stack, i64>,
+    pub(super) found: HashMap<Stack, i64>,
 }
 
 impl Stacks {
     /// Adds to a stack.
     pub(super) fn add(&mut self, stack: Stack, number: i64) {
-        *self.stacks.entry(stack).or_default() += number;
+        *self.found.entry(stack).or_default() += number;
     }
 
     /// A flamegraph, as SVG. If nothing was found, a picture that says so.
@@ -60,7 +60,7 @@ impl Stacks {
     /// # Errors
     /// If the flamegraph cannot be drawn.
     pub(super) fn svg(&self) -> std::io::Result<Vec<u8>> {
-        let mut lines: Vec<_> = self.stacks.iter().map(|(stack, number)| folded(stack, *number)).collect();
+        let mut lines: Vec<_> = self.found.iter().map(|(stack, number)| folded(stack, *number)).collect();
         if lines.is_empty() {
             return Ok(self.nothing().into_bytes());
         }
@@ -98,7 +98,7 @@ impl Stacks {
         profile.message(1, &measure(&mut strings, self.measure));
         let thread = strings.number("thread");
         let (mut functions, mut locations) = (HashMap::new(), HashMap::new());
-        for (stack, number) in &self.stacks {
+        for (stack, number) in &self.found {
             let places = stack.lines.iter().map(|line| {
                 let next = locations.len() as u64 + 1;
                 *locations.entry(line).or_insert_with(|| {
@@ -119,14 +119,15 @@ impl Stacks {
         }
         for (line, (place, function)) in locations {
             let (mut location, mut at) = (Message::default(), Message::default());
-            at.number(1, function).number(2, u64::from(line.line));
+            at.number(1, function).number(2, u64::from(line.number));
             location.number(1, place).message(4, &at);
             profile.message(4, &location);
         }
         for ((name, file), function) in functions {
             let (name, file) = (strings.number(name), strings.number(file));
             let mut message = Message::default();
-            message.number(1, function).number(2, name).number(3, name).number(4, file);
+            // Without a system's name: where that is the same, tools take it for one that is still to be made readable.
+            message.number(1, function).number(2, name).number(4, file);
             profile.message(5, &message);
         }
         let (period, every) = self.period;

@@ -1,5 +1,7 @@
 //! What can go wrong in a store, told apart by what the caller should do about it.
 
+use sqlx::{error::DatabaseError, sqlite::SqliteError};
+
 use crate::domain::{CustomerId, ProductId};
 
 /// Why a store gave no answer.
@@ -59,6 +61,40 @@ pub enum Refused {
     KeyReused,
 }
 
+impl StoreError {
+    /// Why there was no answer, with all of its causes and nothing personal: what a database says of a value quotes it.
+    pub fn told(&self) -> String {
+        let mut told = self.to_string();
+        let mut inner = std::error::Error::source(self);
+        while let Some(error) = inner {
+            if let Some(sqlx::Error::Database(error)) = error.downcast_ref() {
+                return told + ": " + &said(&**error);
+            }
+            told += &format!(": {error}");
+            inner = error.source();
+        }
+        told
+    }
+}
+
+/// What a database said: in its own words where they are about a schema, a connection or the server, and else by its code.
+fn said(error: &dyn DatabaseError) -> String {
+    let code = error.code().unwrap_or_default();
+    let quotes = match error.try_downcast_ref::<SqliteError>() {
+        // A trigger says what it likes.
+        Some(_) => code == SQLITE_CONSTRAINT_TRIGGER,
+        None => {
+            !["08", "25", "28", "3D", "40", "42", "53", "54", "55", "57", "58"].iter().any(|of| code.starts_with(of))
+        }
+    };
+    if !quotes {
+        return format!("{} ({code})", error.message());
+    }
+    let part = |what: &str, name: Option<&str>| name.map(|name| format!(", {what} {name}")).unwrap_or_default();
+    let (constraint, table) = (part("constraint", error.constraint()), part("table", error.table()));
+    format!("the database refused a value, code {code}{constraint}{table}")
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         let code = match &error {
@@ -100,6 +136,7 @@ const SQLITE_INTERRUPT: i32 = 9;
 const SQLITE_IOERR: i32 = 10;
 const SQLITE_FULL: i32 = 13;
 const SQLITE_CANTOPEN: i32 = 14;
+const SQLITE_CONSTRAINT_TRIGGER: &str = "1811";
 /// What input or output failed when a disk is full: write, fsync, directory fsync, truncate, and growing or mapping the
 /// index of the write-ahead log.
 const NO_ROOM: [i32; 6] = [3, 4, 5, 6, 19, 21];

@@ -85,7 +85,8 @@ pub(super) async fn pending<'m, C: Migrate>(
 pub(super) async fn apply<C: Migrate>(connection: &mut C, pending: &[&Migration]) -> Result<usize, MigrateError> {
     for migration in pending {
         tracing::info!(version = migration.version, what = %migration.description, "migrating the database");
-        connection.apply(DONE, migration).await?;
+        let took = connection.apply(DONE, migration).await?;
+        tracing::info!(version = migration.version, took_ms = took.as_secs_f64() * 1e3, "migrated the database");
     }
     Ok(pending.len())
 }

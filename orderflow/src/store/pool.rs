@@ -23,7 +23,10 @@ use super::{
     meter::{Called, Meter, Outcome, Running, Waiting},
     statement::Statement,
 };
-use crate::{step, telemetry::Telemetry};
+use crate::{
+    step,
+    telemetry::{Telemetry, span::failed},
+};
 
 /// A connection is replaced at this age, so that the server's memory for it does not grow for ever and a fleet moves to a
 /// new server in time.
@@ -198,7 +201,11 @@ impl<C: Connection + 'static> Shared<C> {
         let losses = self.losses();
         let counted = Counted::new(&self.open);
         let span = step!("open a connection", db.pool = self.limits.called.pool);
-        let inner = C::connect_with(&self.options).instrument(span).await?;
+        let opened = C::connect_with(&self.options).instrument(span.clone()).await;
+        if opened.is_err() {
+            failed(&span);
+        }
+        let inner = opened?;
         Ok(Open { inner, born: Instant::now(), losses, _counted: counted })
     }
 

@@ -6,13 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use axum::{
-    Router,
-    extract::State,
-    http::request::Parts,
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::{Router, extract::State, http::request::Parts, response::Response, routing::get};
 use opentelemetry::trace::TraceId;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -50,7 +44,7 @@ async fn statements(State(app): State<App>, parts: Parts) -> Result<Response, Pr
 }
 
 fn answer(parts: &Parts, body: &impl Serialize) -> Response {
-    Representation::json(body).answer(&parts.headers, Caching::Never).into_response()
+    Representation::json(body).answer(&parts.headers, Caching::Never)
 }
 
 /// What a query asks for.

@@ -105,3 +105,81 @@ pub fn attribute(span: &Span, name: &'static str, value: impl Into<opentelemetry
 pub fn failed(span: &Span) {
     span.set_status(opentelemetry::trace::Status::error(""));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tracing::Instrument;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::{
+        step,
+        telemetry::{Found, Recent, Search, start},
+    };
+
+    /// What is kept of what is done in this thread.
+    fn kept(does: impl Future<Output = ()>) -> Vec<Found> {
+        let recent = Recent::new(10, Duration::from_hours(1));
+        let subscriber = tracing_subscriber::registry().with(vec![start::traces_kept(recent.clone())]);
+        tracing::subscriber::with_default(subscriber, || {
+            tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(does);
+        });
+        recent.traces(&Search { limit: 10, ..Search::default() })
+    }
+
+    #[test]
+    fn a_request_is_what_its_work_says_and_its_steps_are_below_it() {
+        let (parent, root) = (TraceContext::root(true), TraceContext::root(true));
+        let ours = parent.child();
+        let found = kept(async {
+            for (context, parent) in [(ours, Some(parent)), (root, None), (TraceContext::root(false), None)] {
+                let work = Work::new(context, Some("r-1"));
+                let span = server(&work, parent, "GET", "/api/stats");
+                let steps = async { step!("a step").in_scope(|| step!("a step of that").in_scope(|| ())) };
+                work.scope(steps.instrument(span.clone())).await;
+                answered(&span, 503);
+            }
+        });
+        assert_eq!(found.len(), 2, "what is not sampled is not there");
+        for (context, parent) in [(ours, Some(parent.span)), (root, None)] {
+            let of = found.iter().find(|found| found.id == context.trace).unwrap();
+            let spans: Vec<_> = of.trace.spans.iter().map(|step| (&*step.name, step.parent, step.kind)).collect();
+            let first = of.trace.spans[1].span;
+            let expected = [
+                ("a step of that", Some(first), "internal"),
+                ("a step", Some(context.span), "internal"),
+                ("GET /api/stats", parent, "server"),
+            ];
+            assert_eq!(spans, expected);
+            assert_eq!(of.trace.spans[2].span, context.span);
+            assert_eq!((of.trace.status(), of.trace.route()), (Some(503), Some("/api/stats")));
+            let root = of.trace.root.as_ref().unwrap();
+            assert!(root.failed && root.request.as_deref() == Some("r-1"));
+        }
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_stays_in_its_trace_and_a_job_begins_one() {
+        let parent = TraceContext::root(true);
+        let found = kept(async {
+            let (work, span) = consumer("send a notification", parent);
+            attribute(&span, "attempt", 2);
+            work.scope(async { step!("send a mail").in_scope(|| ()) }.instrument(span)).await;
+            let (work, span) = job("relay events", true);
+            failed(&span);
+            work.scope(async {}.instrument(span)).await;
+            assert!(consumer("send a notification", TraceContext::root(false)).1.is_none());
+            assert!(job("relay events", false).1.is_none());
+        });
+        let name = |found: &Found| found.trace.root.as_ref().map(|root| (root.name.to_string(), root.failed));
+        let sent = found.iter().find(|found| found.id == parent.trace).unwrap();
+        assert_eq!(name(sent), Some(("send a notification".to_owned(), false)));
+        let (mail, consumed) = (&sent.trace.spans[0], &sent.trace.spans[1]);
+        assert_eq!((mail.parent, consumed.parent, consumed.kind), (Some(consumed.span), Some(parent.span), "consumer"));
+        assert_eq!(consumed.attributes, [("attempt".into(), 2.into())]);
+        let job = found.iter().find(|found| found.id != parent.trace).unwrap();
+        assert_eq!((found.len(), name(job)), (2, Some(("relay events".to_owned(), true))));
+    }
+}

@@ -93,6 +93,12 @@ fn traces(to: Spans) -> Seen {
         .boxed()
 }
 
+/// Spans to where they are kept, and nowhere else.
+#[cfg(test)]
+pub(super) fn traces_kept(recent: Recent) -> Seen {
+    traces(Exporter::spans(None, recent))
+}
+
 /// What is logged, to where log records go.
 fn logs(to: Logs, config: &Config) -> Result<Seen> {
     let provider = SdkLoggerProvider::builder().with_log_processor(to).build();

@@ -69,6 +69,9 @@ pub struct Access {
     pub haproxy_internal: String,
     /// The certificate that both have.
     pub certificate: PathBuf,
+    /// Prometheus; empty where it is not installed.
+    #[serde(default)]
+    pub prometheus: String,
     /// A key that allows everything.
     pub api_key: String,
     /// The database, with its password.

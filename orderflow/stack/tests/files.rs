@@ -131,15 +131,18 @@ fn compose_files_are_yaml_and_name_files_that_exist() {
         assert!(output.status.success(), "{name}: {said}");
         let compose: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         for (service, what) in compose["services"].as_object().unwrap() {
-            let command = what["healthcheck"]["test"].as_array().unwrap_or_else(|| panic!("{service} has no check"));
+            let volumes = what["volumes"].as_array().into_iter().flatten().filter_map(|volume| volume.as_str());
+            for file in volumes.filter_map(|volume| volume.strip_prefix("./")?.split(':').next()) {
+                assert!(deploy().join(file).is_file(), "{service} mounts {file}");
+            }
+            let Some(command) = what["healthcheck"]["test"].as_array() else {
+                assert!(["collector", "traces"].contains(&service.as_str()), "{service} has no check");
+                continue;
+            };
             if command[1] == "/usr/local/bin/orderflow" {
                 // How it fails where nobody serves: with an answer, and not because it is written wrongly.
                 let words: Vec<_> = command[2..].iter().map(|word| word.as_str().unwrap()).collect();
                 assert_eq!(orderflow(&words, &[]).status.code(), Some(1), "{service}");
-            }
-            let volumes = what["volumes"].as_array().into_iter().flatten().filter_map(|volume| volume.as_str());
-            for file in volumes.filter_map(|volume| volume.strip_prefix("./")?.split(':').next()) {
-                assert!(deploy().join(file).is_file(), "{service} mounts {file}");
             }
         }
     }

@@ -15,7 +15,7 @@ use std::{
 };
 
 use client::{PATIENCE, ask};
-use orderflow_servers::{HaProxy, Nginx, RabbitMq, Redis, free_port, needs};
+use orderflow_servers::{HaProxy, Nginx, RabbitMq, Redis, amtool, free_port, needs, promtool};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -78,7 +78,9 @@ fn a_stack_comes_up_heals_and_leaves_nothing() {
         && needs(HaProxy::check(&proxy)).is_some()
         && orderflow_servers::postgres().is_some()
         && needs(Redis::own()).is_some()
-        && needs(RabbitMq::own()).is_some();
+        && needs(RabbitMq::own()).is_some()
+        && needs(promtool()).is_some()
+        && needs(amtool()).is_some();
     if !here {
         return;
     }
@@ -89,16 +91,34 @@ fn a_stack_comes_up_heals_and_leaves_nothing() {
     assert!(up.status.success(), "{}", said(&up));
     let state = stack.status();
     let names: Vec<_> = state["parts"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();
-    for name in
-        ["postgres", "replica", "redis", "rabbitmq", "mail", "nginx", "haproxy", "instance-3", "worker-1", "scheduler"]
-    {
+    for name in [
+        "postgres",
+        "replica",
+        "redis",
+        "rabbitmq",
+        "mail",
+        "nginx",
+        "haproxy",
+        "instance-3",
+        "worker-1",
+        "scheduler",
+        "prometheus",
+        "alertmanager",
+    ] {
         assert!(names.contains(&name), "{name} is not among {names:?}");
         assert_eq!(part(&state, name)["health"], "healthy");
     }
     assert!(said(&stack.up()).contains("up already"));
 
-    // An order by way of each proxy becomes a mail.
+    // Prometheus asks every process, and knows whom to tell.
     let access = &state["access"];
+    until("all are asked", || {
+        let asked = |path: &str| ask(port(&access["prometheus"]), &format!("GET {path}"), "", "").body;
+        asked("/api/v1/targets").matches(r#""health":"up""#).count() == 5
+            && asked("/api/v1/alertmanagers").contains("/api/v2/alerts")
+    });
+
+    // An order by way of each proxy becomes a mail.
     let key = access["api_key"].as_str().unwrap();
     for (proxy, name) in [("nginx_internal", "one"), ("haproxy_internal", "two")] {
         let head =

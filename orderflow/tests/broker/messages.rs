@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use lapin::{BasicProperties, options::BasicPublishOptions};
-use orderflow::jobs::NotificationId;
+use lapin::{
+    BasicProperties,
+    options::BasicPublishOptions,
+    types::{AMQPValue, FieldTable},
+};
+use orderflow::{jobs::NotificationId, telemetry::TraceContext};
 
 use crate::stage::{Stage, Worker, shared, until};
 
@@ -97,4 +101,62 @@ async fn what_was_confirmed_and_is_nowhere_is_published_again() {
     let process = stage.process(Worker::Sends);
     stage.all_sent_once().await;
     process.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_says_where_it_stands_in_a_trace_and_else_its_row_does() {
+    const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let Some(server) = shared() else { return };
+    let stage = Stage::new(&server.url(), 5);
+    let row = TraceContext::root(false);
+    (1..=5).for_each(|id| stage.table.trace(id, row));
+    assert_eq!(stage.waiting().await, 0);
+    let (connection, channel) = stage.channel().await;
+    let long = |text: &str| AMQPValue::LongString(text.to_owned().into());
+    let header = |value| {
+        let mut headers = FieldTable::default();
+        headers.insert("traceparent".into(), value);
+        BasicProperties::default().with_headers(headers)
+    };
+    let messages = [
+        ("1", header(long(TRACEPARENT)), TRACEPARENT.parse().unwrap()),
+        ("2", header(long("00-nothing")), row),
+        ("3", header(long("\u{fc}")), row),
+        ("4", header(AMQPValue::LongInt(7)), row),
+        ("5", BasicProperties::default(), row),
+    ];
+    for (body, properties, _) in &messages {
+        let (queue, options) = (stage.queue.name.as_str().into(), BasicPublishOptions::default());
+        let publishing = channel.basic_publish("".into(), queue, options, body.as_bytes(), properties.clone());
+        publishing.await.unwrap().await.unwrap();
+    }
+    let (mut offers, consumer) = stage.consumer();
+    for (body, _, expected) in messages {
+        let (claimed, receipt) = offers.recv().await.expect("an offer").take().await.expect("it is due");
+        assert_eq!((claimed.id.0.to_string().as_str(), claimed.trace), (body, Some(expected)));
+        drop(receipt);
+    }
+    consumer.stop().await;
+    connection.close(200, "done".into()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notification_of_a_trace_is_published_with_it() {
+    let Some(server) = shared() else { return };
+    let stage = Stage::new(&server.url(), 2);
+    let trace = TraceContext::root(false);
+    stage.table.trace(1, trace);
+    let publisher = stage.publisher();
+    until("both are published", async || publisher.published("confirmed") == 2).await;
+    publisher.stop().await;
+    let (mut offers, consumer) = stage.consumer();
+    for _ in 0..2 {
+        // The row has lost it meanwhile.
+        let offer = offers.recv().await.expect("an offer");
+        stage.table.forget_traces();
+        let (claimed, receipt) = offer.take().await.expect("it is due");
+        assert_eq!(claimed.trace, (claimed.id.0 == 1).then_some(trace));
+        drop(receipt);
+    }
+    consumer.stop().await;
 }

@@ -103,6 +103,16 @@ impl Stage {
         process
     }
 
+    /// A process that only consumes, and what it is offered.
+    pub(crate) fn consumer(&self) -> (mpsc::Receiver<Offer>, Process) {
+        let (metrics, mut background) = (Metrics::default(), Background::default());
+        let broker = self.broker(&metrics);
+        let (worker, offers) = mpsc::channel(CONCURRENCY);
+        let (consumer, store) = (broker.clone(), Arc::clone(&self.table));
+        background.spawn(|stop| consumer.consume(store, worker, stop));
+        (offers, Process { metrics, broker, background })
+    }
+
     pub(crate) fn sent(&self) -> Vec<i64> {
         self.sent.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|id| id.0).collect()
     }

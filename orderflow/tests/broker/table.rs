@@ -43,6 +43,16 @@ impl Table {
         self.rows().extend(ids.into_iter().map(row));
     }
 
+    /// Says which trace one is a part of.
+    pub(crate) fn trace(&self, id: i64, trace: TraceContext) {
+        self.rows().get_mut(&id).expect("it is there").trace = Some(trace);
+    }
+
+    /// Leaves all of them without a trace.
+    pub(crate) fn forget_traces(&self) {
+        self.rows().values_mut().for_each(|row| row.trace = None);
+    }
+
     /// How many are not sent.
     pub(crate) fn unsent(&self) -> usize {
         self.rows().values().filter(|row| !row.sent).count()

@@ -146,7 +146,10 @@ impl Chrome {
             "const [given, done] = arguments;
              import(new URL('console/{name}.js', location)).then((module) => {{ {script} }}).then(done, (error) => done(String(error)))"
         );
-        self.client.execute_async(&script, vec![given.clone()]).await.unwrap_or_else(|error| panic!("{script}: {error}"))
+        self.client
+            .execute_async(&script, vec![given.clone()])
+            .await
+            .unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
     /// Waits until a script returns true.

@@ -43,7 +43,10 @@ impl Default for Says {
                     "connections_open": 4, "connections_idle": 3, "connections_max": 16 },
             }),
             traces: json!({ "traces": [], "kept": {} }),
-            profile: (StatusCode::OK, r#"<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="60"/>"#.to_owned()),
+            profile: (
+                StatusCode::OK,
+                r#"<svg xmlns="http://www.w3.org/2000/svg" width="1200" height="60"/>"#.to_owned(),
+            ),
             hangs: false,
             asked: 0,
             asked_at_once: 0,
@@ -96,16 +99,19 @@ fn router(said: Said) -> Router {
     });
     let answers = Router::new()
         .route("/metrics", get(async |State(said): State<Said>| said.lock().unwrap().metrics.clone()))
-        .route("/healthz", get(async |State(said): State<Said>| axum::Json(said.lock().unwrap().health.clone())))
-        .route("/debug/traces", get(async |State(said): State<Said>| axum::Json(said.lock().unwrap().traces.clone())))
-        .route("/debug/statements", get(async || axum::Json(json!({ "slow": [] }))))
+        .route("/healthz", get(async |State(said): State<Said>| said.lock().unwrap().health.to_string()))
+        .route("/debug/traces", get(async |State(said): State<Said>| said.lock().unwrap().traces.to_string()))
+        .route("/debug/statements", get(async || json!({ "slow": [] }).to_string()))
         .route("/debug/profile", get(profile))
-        .route("/console/limits", get(async || axum::Json(limits)))
+        .route("/console/limits", get(async move || limits.to_string()))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&said), count))
-        .route("/console/vitals", post(async |State(said): State<Said>, body: String| {
-            said.lock().unwrap().vitals.push(body);
-            StatusCode::NO_CONTENT
-        }));
+        .route(
+            "/console/vitals",
+            post(async |State(said): State<Said>, body: String| {
+                said.lock().unwrap().vitals.push(body);
+                StatusCode::NO_CONTENT
+            }),
+        );
     answers.merge(console::files()).with_state(said)
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use orderflow_servers::{Collector, Collects};
+use orderflow_servers::{Collected, Collector, Collects};
 
-use crate::process::{Service, until};
+use crate::process::{LONG, Service, until};
 
 const REQUESTS: u64 = 200;
 /// Room for this many spans.
@@ -73,18 +73,24 @@ fn a_collector_that_is_slower_than_requests_are() {
 
 #[test]
 fn what_waited_arrives_when_the_collector_is_back() {
-    for protocol in ["grpc", "http"] {
+    for (protocol, is_away) in [("grpc", false), ("http", false), ("grpc", true), ("http", true)] {
         let collector = Collector::start().unwrap();
-        collector.behave(Collects::Unavailable);
+        if is_away {
+            collector.stop();
+        } else {
+            collector.behave(Collects::Unavailable);
+        }
         let service = service(&collector, &[("telemetry.otlp_protocol", protocol)], &[]);
         ask(&service, 5);
-        let tried = collector.wait_for(|collected| collected.requests > 0, crate::process::LONG);
-        assert!(tried.requests > 0 && tried.spans.is_empty());
-        collector.behave(Collects::After(Duration::ZERO));
-        let enough = |collected: &orderflow_servers::Collected| {
-            collected.spans.iter().filter(|span| span.kind == "server").count() == 5
-        };
-        assert!(enough(&collector.wait_for(enough, crate::process::LONG)), "{protocol}");
+        if is_away {
+            collector.start_again().unwrap();
+        } else {
+            let tried = collector.wait_for(|collected| collected.requests > 0, LONG);
+            assert!(tried.requests > 0 && tried.spans.is_empty());
+            collector.behave(Collects::After(Duration::ZERO));
+        }
+        let enough = |collected: &Collected| collected.spans.iter().filter(|span| span.kind == "server").count() == 5;
+        assert!(enough(&collector.wait_for(enough, LONG)), "{protocol}");
         until("they are counted", || service.records("span", "exported") >= 5);
         assert_eq!((service.records("span", "failed"), service.records("span", "dropped")), (0, 0));
     }

@@ -2,22 +2,21 @@
 //! the service that is loaded.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use catalogue::STATE_DIR;
 use clap::Args;
 
 use crate::{
-    commands::start::foreground,
+    commands::{
+        service::{Service, emptied},
+        start::foreground,
+    },
     compile::cargo,
     course::Course,
-    interrupt::Group,
     stop::{Exit, Stop},
 };
 
@@ -74,14 +73,8 @@ fn on_a_fresh_service(course: &Course, scenario: &str, rest: &[String]) -> Resul
     let programs = build(course, &[("orderflow", "orderflow"), ("orderflow-load", "orderflow-load")])?;
     let directory = course.root().join(STATE_DIR).join("load");
     let data = directory.join("data");
-    match fs::remove_dir_all(&data) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove {}", data.display()));
-        }
-        _ => {}
-    }
-    fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
-    let service = Service::start(&programs[0], &data)?;
+    emptied(&data)?;
+    let service = Service::start(&programs[0], &data, None, Stdio::inherit())?;
     let name = Path::new(scenario).file_stem().map_or_else(|| scenario.into(), |stem| stem.to_string_lossy());
     let (page, json) = (directory.join(format!("{name}.html")), directory.join(format!("{name}.json")));
     let mut generator = Command::new(&programs[1]);
@@ -93,49 +86,6 @@ fn on_a_fresh_service(course: &Course, scenario: &str, rest: &[String]) -> Resul
         println!("report: {}", page.strip_prefix(course.root()).unwrap_or(&page).display());
     }
     Ok(Exit::passed(passed))
-}
-
-/// OrderFlow on free ports, with the rate limit where a load from one address does not meet it.
-struct Service {
-    _group: Group,
-    url: String,
-    key: String,
-}
-
-impl Service {
-    fn start(program: &Path, data: &Path) -> Result<Self> {
-        let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("ORDERFLOW_") {
-                command.env_remove(name);
-            }
-        }
-        let settings =
-            ["http.listen=127.0.0.1:0", "ops.listen=127.0.0.1:0", "http.rate_limit=1000000", "http.rate_burst=1000000"];
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
-        command.arg("serve").current_dir(data).stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut group = Group::spawn(&mut command)?;
-        let mut lines = BufReader::new(group.child.stdout.take().context("the output is a pipe")?).lines();
-        let (mut url, mut key) = (None, None);
-        while url.is_none() || key.is_none() {
-            let Some(Ok(line)) = lines.next() else {
-                return Err(Stop::broken("OrderFlow did not start", "Its own message is above.").into());
-            };
-            let mut words = line.split_whitespace();
-            match words.next() {
-                Some("OrderFlow") => {
-                    url = words.next().and_then(|url| url.strip_suffix("/api/products")).map(String::from);
-                }
-                Some("API") => key = words.find(|word| word.starts_with("of_")).map(String::from),
-                _ => {}
-            }
-        }
-        // What else it prints is read, so that it never waits for a reader.
-        thread::spawn(move || lines.for_each(drop));
-        Ok(Self { _group: group, url: url.unwrap_or_default(), key: key.unwrap_or_default() })
-    }
 }
 
 /// Builds programs as they are measured, optimised, and gives their paths. Each is a package and a program of it.

@@ -3,6 +3,8 @@
 mod attacks;
 mod authors;
 mod bad_input;
+#[cfg(target_os = "linux")]
+mod budget;
 mod class;
 mod course;
 mod flow;
@@ -10,3 +12,4 @@ mod flow;
 mod start;
 #[cfg(target_os = "linux")]
 mod watch;
+mod workflows;

@@ -27,9 +27,9 @@ pub enum Collects {
     Never,
     /// It is read, and its connection is reset.
     Resets,
-    /// It is answered by UNAVAILABLE, or 503 over HTTP: try again.
+    /// It is answered by `UNAVAILABLE`, or 503 over HTTP: try again.
     Unavailable,
-    /// It is answered by INVALID_ARGUMENT, or 400 over HTTP: never try that again.
+    /// It is answered by `INVALID_ARGUMENT`, or 400 over HTTP: never try that again.
     Refuses,
 }
 

@@ -132,5 +132,7 @@ fn text(value: AnyValue) -> String {
 
 /// An identifier; `None` where there is none.
 fn hex(bytes: &[u8]) -> Option<String> {
-    (!bytes.is_empty()).then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
+    (!bytes.is_empty()).then(|| digits.collect())
 }

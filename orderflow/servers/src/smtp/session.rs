@@ -153,8 +153,9 @@ impl Session<'_> {
                 self.shared.accept(self.run, Mail::parsed(&data), Duration::ZERO);
                 return Ok(false);
             }
-            Behaviour::Temporary => "451 try again later",
-            Behaviour::Permanent => "550 no such mailbox",
+            // As servers do, it quotes whom it refuses.
+            Behaviour::Temporary => return self.say(&format!("451 {} later", Mail::parsed(&data).to)).map(|()| true),
+            Behaviour::Permanent => return self.say(&format!("550 no {} here", Mail::parsed(&data).to)).map(|()| true),
             Behaviour::RefuseConnections => {
                 self.say("421 not available")?;
                 return Ok(false);

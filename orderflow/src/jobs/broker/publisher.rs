@@ -202,22 +202,22 @@ impl Batch {
 
 /// Publishes one message, and waits for what the broker says of it. Who takes it goes on where it stands in its trace.
 async fn message(channel: &Channel, queue: &str, due: Due) -> lapin::Result<Confirmation> {
-    let Some(trace) = due.trace else { return publish(channel, queue, due.id, FieldTable::default()).await };
+    let Some(trace) = due.trace else { return publish(channel, queue, due.id, BasicProperties::default()).await };
     let (work, span) = traced::publishing(trace);
     let mut headers = FieldTable::default();
     headers.insert(TRACEPARENT.into(), AMQPValue::LongString(work.trace().to_string().into()));
-    work.scope(publish(channel, queue, due.id, headers).instrument(span)).await
+    let properties = BasicProperties::default().with_headers(headers);
+    work.scope(publish(channel, queue, due.id, properties).instrument(span)).await
 }
 
 async fn publish(
     channel: &Channel,
     queue: &str,
     id: NotificationId,
-    headers: FieldTable,
+    properties: BasicProperties,
 ) -> lapin::Result<Confirmation> {
     let name = id.0.to_string();
-    let properties = BasicProperties::default()
-        .with_headers(headers)
+    let properties = properties
         .with_delivery_mode(2) // Persistent.
         .with_content_type("text/plain".into())
         .with_message_id(name.as_str().into());

@@ -3,6 +3,9 @@
 import { h, say, show } from "./dom.js";
 import { maybe } from "./format.js";
 
+/** What is told of something that is counted as it happens, and has not happened since the service started. */
+export const NONE = "none yet";
+
 /** A list of names and values. Each row is `[name, value, { unknown, level, part }]`, where `part` of 1 is drawn as a bar. */
 export function facts(list) {
     let names = "";

@@ -121,10 +121,8 @@ export function values(scrape, name, label) {
     return [...new Set(all.filter((value) => value !== undefined))].sort();
 }
 
-/** Why there is no number: the service has not counted any such thing yet, or does not count it. */
-export function unseen(scrape, family, quiet = "none yet") {
-    return scrape.families.has(family) ? quiet : "no data";
-}
+/** The outcomes of statements that failed. Whoever abandoned one had left. */
+export const FAILED = (outcome) => outcome === "error" || outcome === "timeout";
 
 /** Which part of what was looked for was in a cache. */
 export function cached(view) {
@@ -137,7 +135,7 @@ export function exemplar(scrape, name, where = {}, since = 0) {
     let slowest = null;
     for (const { series, exemplar } of scrape.samples.get(`${name}_bucket`) ?? []) {
         if (!exemplar?.labels.trace_id || !matches(series.labels, where)) continue;
-        if (exemplar.at !== null && exemplar.at < since) continue;
+        if (exemplar.at < since) continue;
         if (!slowest || exemplar.value > slowest.value) slowest = exemplar;
     }
     return slowest && { trace: slowest.labels.trace_id, seconds: slowest.value };
@@ -146,6 +144,7 @@ export function exemplar(scrape, name, where = {}, since = 0) {
 /** The last scrapes, as steps. */
 export class History {
     #steps = [];
+    #dated = new Map();
     last = null;
 
     constructor(seconds) {
@@ -154,12 +153,27 @@ export class History {
 
     /** Takes a scrape in; gives the step to it, or null for the first one. */
     add(scrape) {
+        this.#date(scrape);
         const made = this.last && step(this.last, scrape);
         this.last = scrape;
         if (!made) return null;
         this.#steps.push(made);
         while (this.#steps[0].at < scrape.at - this.keep) this.#steps.shift();
         return made;
+    }
+
+    /** An exemplar that does not say when it was is as old as the first scrape that had it. */
+    #date(scrape) {
+        const dated = new Map();
+        for (const samples of scrape.samples.values()) {
+            for (const { series, exemplar } of samples) {
+                if (!exemplar) continue;
+                const key = `${series.head} ${exemplar.labels.trace_id}`;
+                exemplar.at ??= this.#dated.get(key) ?? scrape.wall / 1000;
+                dated.set(key, exemplar.at);
+            }
+        }
+        this.#dated = dated;
     }
 
     /** What happened in the last so many seconds, or in the last step if that took longer. */

@@ -1,9 +1,9 @@
 // What is inside: dependencies, pools, caches, queues, the runtime, statements.
 
 import { $, h, say, traceLink } from "./dom.js";
-import { facts, table } from "./facts.js";
+import { NONE, facts, table } from "./facts.js";
 import { bytes, clock, count, digits, duration, few, maybe, percent, rate, span } from "./format.js";
-import { cached, gauge, unseen, values } from "./history.js";
+import { FAILED, cached, gauge, values } from "./history.js";
 
 const RECENT = 60;
 
@@ -30,15 +30,15 @@ export function dependencies() {
 
 function cacheRows(view, last) {
     const part = cached(view);
-    const quiet = { unknown: unseen(last, "cache_hits") };
+    const quiet = { unknown: NONE };
     return [
-        ["Hit ratio", maybe(part, percent), { unknown: unseen(last, "cache_misses", "nobody asked"), part }],
+        ["Hit ratio", maybe(part, percent), { unknown: "nobody asked", part }],
         ["Hits in memory", maybe(view.rate("cache_hits_total", { level: "memory" }), rate), quiet],
         ["Hits in Redis", maybe(view.rate("cache_hits_total", { level: "redis" }), rate), quiet],
         ["Misses", maybe(view.rate("cache_misses_total"), rate), quiet],
         ["Entries", maybe(gauge(last, "cache_entries"), count)],
         ["Memory", maybe(gauge(last, "cache_bytes"), bytes)],
-        ["Operations on Redis", maybe(view.rate("redis_operations_total"), rate), { unknown: unseen(last, "redis_operations") }],
+        ["Operations on Redis", maybe(view.rate("redis_operations_total"), rate), { unknown: NONE }],
     ];
 }
 
@@ -53,19 +53,19 @@ function poolRows(view, last) {
     }
     const wait = (q) => maybe(view.quantile(q, "db_pool_wait_seconds"), duration);
     const gaveUp = view.count("db_pool_timeouts_total");
-    const waited = { unknown: unseen(last, "db_pool_wait_seconds", "nobody waited") };
+    const waited = { unknown: "nobody waited" };
     return [
         ...rows,
         ["Wait, p50", wait(0.5), waited],
         ["Wait, p99", wait(0.99), waited],
-        ["Gave up waiting", maybe(gaveUp, count), { unknown: unseen(last, "db_pool_timeouts"), level: gaveUp ? "bad" : "" }],
-        ["Reads by replicas", maybe(view.rate("replica_reads_total", { source: "replica" }), rate), { unknown: unseen(last, "replica_reads") }],
-        ["Reads sent back to the primary", maybe(view.count("replica_fallbacks_total"), count), { unknown: unseen(last, "replica_fallbacks") }],
+        ["Gave up waiting", maybe(gaveUp, count), { unknown: NONE, level: gaveUp ? "bad" : "" }],
+        ["Reads by replicas", maybe(view.rate("replica_reads_total", { source: "replica" }), rate), { unknown: NONE }],
+        ["Reads sent back to the primary", maybe(view.count("replica_fallbacks_total"), count), { unknown: NONE }],
     ];
 }
 
 function queueRows(view, last) {
-    const quiet = (family) => ({ unknown: unseen(last, family) });
+    const quiet = { unknown: NONE };
     const dead = gauge(last, "jobs_dead");
     const outcomes = values(last, "jobs_processed_total", "outcome");
     const leads = gauge(last, "scheduler_leader");
@@ -74,11 +74,11 @@ function queueRows(view, last) {
         ["Dead letters", maybe(dead, count), { level: dead ? "bad" : "" }],
         ["From the outbox", maybe(view.rate("outbox_relayed_total"), rate)],
         ...outcomes.map((outcome) => [outcome[0].toUpperCase() + outcome.slice(1), maybe(view.rate("jobs_processed_total", { outcome }), rate)]),
-        ["Sending, p99", maybe(view.quantile(0.99, "jobs_duration_seconds"), duration), { unknown: unseen(last, "jobs_duration_seconds", "none sent") }],
-        ["Given to the broker", maybe(view.rate("broker_published_total"), rate), quiet("broker_published")],
+        ["Sending, p99", maybe(view.quantile(0.99, "jobs_duration_seconds"), duration), { unknown: "none sent" }],
+        ["Given to the broker", maybe(view.rate("broker_published_total"), rate), quiet],
         ["Scheduler", leads === null ? null : [leads ? "works here" : "works elsewhere or nowhere", ""]],
-        ["Retries", maybe(view.count("retries_total"), count), quiet("retries")],
-        ["Refused by a breaker", maybe(view.count("circuit_refusals_total"), count), quiet("circuit_refusals")],
+        ["Retries", maybe(view.count("retries_total"), count), quiet],
+        ["Refused by a breaker", maybe(view.count("circuit_refusals_total"), count), quiet],
     ];
 }
 
@@ -95,8 +95,8 @@ function runtimeRows(view, last) {
         ["Tasks that wait for a worker", maybe(gauge(last, "tokio_global_queue_depth"), count)],
         ["Scheduling delay, p50", late(0.5)],
         ["Scheduling delay, p99", late(0.99)],
-        ["Traces begun", maybe(view.rate("traces_begun_total"), rate), { unknown: unseen(last, "traces_begun") }],
-        ["Lost on the way to a collector", maybe(lost, count), { unknown: unseen(last, "telemetry_records"), level: lost ? "warn" : "" }],
+        ["Traces begun", maybe(view.rate("traces_begun_total"), rate), { unknown: NONE }],
+        ["Lost on the way to a collector", maybe(lost, count), { unknown: NONE, level: lost ? "warn" : "" }],
     ];
 }
 
@@ -107,11 +107,10 @@ function processRows(view, last) {
     return [
         ["Processor time, of one", maybe(view.rate("process_cpu_seconds_total"), percent)],
         ["Resident memory", maybe(gauge(last, "process_resident_memory_bytes"), bytes)],
-        ["Allocated", maybe(gauge(last, "allocator_allocated_bytes"), bytes)],
         ["Files and sockets", open === null ? null : [count(open)[0], most ? `of ${count(most)[0]}` : ""], { part: open !== null && most ? open / most : null }],
         ["Threads", maybe(gauge(last, "process_threads"), count)],
         ["Running for", began === null ? null : [span(last.wall / 1000 - began), ""]],
-        ["Warnings and errors logged", maybe(warned, count), { unknown: unseen(last, "log_lines"), level: warned ? "warn" : "" }],
+        ["Warnings and errors logged", maybe(warned, count), { unknown: NONE, level: warned ? "warn" : "" }],
         ["What this page reads each time", bytes(last.bytes)],
     ];
 }
@@ -136,7 +135,7 @@ export function inside() {
             key: statement, rate: view.rate("db_queries_total", { statement }),
             p50: view.quantile(0.5, "db_query_duration_seconds", { statement }),
             p99: view.quantile(0.99, "db_query_duration_seconds", { statement }),
-            failed: view.count("db_queries_total", { statement, outcome: (outcome) => outcome !== "ok" }),
+            failed: view.count("db_queries_total", { statement, outcome: FAILED }),
         })));
     };
 }

@@ -8,10 +8,7 @@ use std::sync::LazyLock;
 use axum::{
     Router,
     extract::State,
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
-    },
+    http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_TYPE},
     response::Response,
     routing::{get, post},
 };
@@ -41,11 +38,6 @@ const FILES: [(&str, &str); 18] = [
     ("/console/vitals.js", include_str!("vitals.js")),
     ("/console/waterfall.js", include_str!("waterfall.js")),
 ];
-
-/// Scripts and styles are files, and nothing in a page of ours is run that is written into it. Flamegraphs are pictures that
-/// the page holds itself, `blob:`.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// The bounds of this service, against which the page measures what it sees.
 #[derive(Serialize)]
@@ -89,19 +81,23 @@ pub fn files<S: Clone + Send + Sync + 'static>() -> Router<S> {
     })
 }
 
-fn file(path: &str, mut answer: Response) -> Response {
-    let kind = match path.rsplit_once('.') {
+/// The paths of the page and its files, and what each is.
+pub fn listed() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FILES.iter().map(|(path, _)| (*path, kind(path)))
+}
+
+fn kind(path: &str) -> &'static str {
+    match path.rsplit_once('.') {
         Some((_, "js")) => "text/javascript; charset=utf-8",
         Some((_, "css")) => "text/css; charset=utf-8",
         _ => "text/html; charset=utf-8",
-    };
-    let known = answer.status() == StatusCode::NOT_MODIFIED;
-    let headers = answer.headers_mut();
-    if !known {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     }
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
+fn file(path: &str, mut answer: Response) -> Response {
+    if answer.status() != StatusCode::NOT_MODIFIED {
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind(path)));
+    }
     answer
 }
 

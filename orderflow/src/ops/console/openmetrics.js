@@ -29,16 +29,11 @@ function series(name, text = "") {
     return known;
 }
 
-/** The families that a text declares, with their kinds, and its samples by their names. */
+/** The samples of a text, by their names. */
 export function parse(text) {
-    const families = new Map();
     const samples = new Map();
     for (const line of text.split("\n")) {
-        if (line.startsWith("#")) {
-            const [, word, name, kind] = line.split(" ", 4);
-            if (word === "TYPE") families.set(name, kind);
-            continue;
-        }
+        if (line.startsWith("#")) continue;
         const [, name, head, value, exemplar, seen, at] = LINE.exec(line) ?? [];
         if (!name) continue;
         const sample = { series: series(name, head), value: number(value) };
@@ -46,5 +41,5 @@ export function parse(text) {
         if (!samples.has(name)) samples.set(name, []);
         samples.get(name).push(sample);
     }
-    return { families, samples };
+    return samples;
 }

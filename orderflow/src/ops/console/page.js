@@ -25,7 +25,7 @@ let panels = null;
 async function settle() {
     const limits = await json("console/limits");
     say($("service"), `${limits.service} · ${limits.environment}`);
-    const slow = slowStatements(limits.slow_statement_ms / 1000);
+    const slow = slowStatements(limits.slow_statement_ms);
     profile(limits);
     panels = { signals: signals(limits), routes: routes(), inside: inside(), dependencies: dependencies(), slow };
     $("uncounted").hidden = limits.metrics;

@@ -12,11 +12,16 @@ export function profile(limits) {
     seconds.value = Math.min(10, longest);
     let [taking, shown] = [null, null];
 
+    function offer(now) {
+        $("take-cpu").disabled = $("take-heap").disabled = !now;
+        $("cancel").hidden = now;
+    }
+    offer(true);
+
     function end(said) {
         taking = null;
         progress.hidden = true;
-        $("take-cpu").disabled = $("take-heap").disabled = false;
-        $("cancel").hidden = true;
+        offer(true);
         say($("profile-said"), said);
     }
 
@@ -34,8 +39,7 @@ export function profile(limits) {
         const abort = new AbortController();
         const began = performance.now();
         taking = abort;
-        $("take-cpu").disabled = $("take-heap").disabled = true;
-        $("cancel").hidden = false;
+        offer(false);
         progress.hidden = false;
         progress.max = length || 1;
         if (length) progress.value = 0;

@@ -2,9 +2,9 @@
 
 import { chart } from "./chart.js";
 import { $, say, show, traceLink } from "./dom.js";
-import { facts } from "./facts.js";
+import { NONE, facts } from "./facts.js";
 import { count, duration, few, maybe, percent, rate } from "./format.js";
-import { cached, exemplar, gauge, unseen, values } from "./history.js";
+import { FAILED, cached, exemplar, gauge, values } from "./history.js";
 
 /** How many seconds the large numbers are about. */
 const RECENT = 10;
@@ -17,7 +17,7 @@ function card(id, lines, format) {
     return { place, value: part(".value"), about: part(".about"), facts: facts(part("dl")), draw: chart(part(".chart"), lines, format) };
 }
 
-/** How much of what has a limit is in use. */
+/** How much of what has a limit is in use. Of one thing, a moment tells nothing: it is all in use, or not at all. */
 export function limited(scrape, limits) {
     const uses = [
         ["Requests in flight", gauge(scrape, "http_requests_in_flight"), limits.max_in_flight],
@@ -27,7 +27,7 @@ export function limited(scrape, limits) {
         const busy = gauge(scrape, "db_pool_connections", { pool, state: (state) => state !== "idle" });
         uses.push([`Database connections, ${pool}`, busy, gauge(scrape, "db_pool_max", { pool })]);
     }
-    return uses.map(([name, used, most]) => ({ name, used, most: most ?? null, part: used === null || !most ? null : used / most }));
+    return uses.map(([name, used, most]) => ({ name, used, most: most ?? null, part: used === null || !(most > 1) ? null : used / most }));
 }
 
 const level = (value, warn, bad) => (value === null ? "" : value >= bad ? "bad" : value >= warn ? "warn" : "");
@@ -55,7 +55,7 @@ export function signals(limits) {
             ["p95", maybe(quantiles[1], duration)],
             ["p50", maybe(quantiles[2], duration)],
             ["Statements, p99", maybe(statement, duration)],
-            ["Redis, p99", maybe(redis, duration), { unknown: unseen(last, "redis_operation_duration_seconds", "not asked") }],
+            ["Redis, p99", maybe(redis, duration), { unknown: "not asked" }],
         ]);
         const example = exemplar(last, DURATION, {}, last.wall / 1000 - 300);
         if (slow.dataset.trace !== (example?.trace ?? "none")) {
@@ -67,9 +67,9 @@ export function signals(limits) {
         show(traffic.value, maybe(arriving, rate));
         const kept = cached(view);
         traffic.facts([
-            ["Answered from a cache", maybe(kept, percent), { unknown: unseen(last, "cache_misses", "nobody asked") }],
+            ["Answered from a cache", maybe(kept, percent), { unknown: "nobody asked" }],
             ["Statements", maybe(view.rate("db_queries_total"), rate)],
-            ["Notifications sent", maybe(view.rate("jobs_processed_total", { outcome: "sent" }), rate), { unknown: unseen(last, "jobs_processed") }],
+            ["Notifications sent", maybe(view.rate("jobs_processed_total", { outcome: "sent" }), rate), { unknown: NONE }],
             ["Event streams", maybe(gauge(last, "event_streams"), count)],
         ]);
 
@@ -82,9 +82,9 @@ export function signals(limits) {
         errors.facts([
             ["4xx answers", maybe(view.rate("http_requests_total", status("4")), rate)],
             ["Clients that left", maybe(view.rate("http_requests_total", { status: "gone" }), rate)],
-            ["Refused, at a limit", maybe(view.rate("bulkhead_refusals_total"), rate), { unknown: unseen(last, "bulkhead_refusals") }],
-            ["Statements that failed", maybe(view.rate("db_queries_total", { outcome: (outcome) => outcome !== "ok" }), rate)],
-            ["Errors logged", maybe(logged, count), { unknown: unseen(last, "log_lines") }],
+            ["Refused, at a limit", maybe(view.rate("bulkhead_refusals_total"), rate), { unknown: NONE }],
+            ["Statements that failed", maybe(view.rate("db_queries_total", { outcome: FAILED }), rate)],
+            ["Errors logged", maybe(logged, count), { unknown: NONE }],
         ]);
 
         const uses = limited(last, limits);
@@ -99,7 +99,7 @@ export function signals(limits) {
             ...uses.map(({ name, used, most, part }) => [
                 name, used === null ? null : [count(used)[0], most ? `of ${count(most)[0]}` : ""], { part, level: level(part, 0.75, 0.95) },
             ]),
-            ["Wait for a connection, p99", maybe(waited, duration), { unknown: unseen(last, "db_pool_wait_seconds", "nobody waited"), level: level(waited, 0.05, 0.5) }],
+            ["Wait for a connection, p99", maybe(waited, duration), { unknown: "nobody waited", level: level(waited, 0.05, 0.5) }],
             ["Scheduling delay, p99", maybe(late, duration), { level: level(late, 0.05, 0.5) }],
             ...(queue === null ? [] : [["Waiting to be accepted", few(queue), { level: level(queue, 10, 100) }]]),
         ]);

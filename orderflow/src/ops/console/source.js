@@ -41,7 +41,7 @@ function inTurn(path, kind, accepts = ({ ok }) => ok) {
 /** The numbers of this moment. `at` is on the page's own clock, which nobody sets back; `wall` is the time of day. */
 export async function scrape() {
     const text = await inTurn("metrics", "text");
-    return { ...parse(text), at: performance.now(), wall: Date.now(), bytes: text.length };
+    return { samples: parse(text), at: performance.now(), wall: Date.now(), bytes: text.length };
 }
 
 /** The report of the probe, which is a report also where the service is not ready. */

@@ -40,6 +40,7 @@ export function tabs(opened) {
         next.focus();
         next.click();
     });
-    addEventListener("hashchange", follow);
+    // The skip link leads to the contents of whatever is open.
+    addEventListener("hashchange", () => location.hash !== "#main" && follow());
     follow();
 }

@@ -93,6 +93,7 @@ export function traces() {
         detail.hidden = !id;
         if (!id || id === before) return;
         let trace = found.find(({ trace_id }) => trace_id === id);
+        detail.dataset.spans = 0;
         $("trace-name").textContent = "Trace";
         $("trace-about").textContent = id;
         $("trace-note").textContent = trace ? "" : "Looking for it.";
@@ -109,6 +110,17 @@ export function traces() {
         if (open === id) $("trace-name").focus();
     }
 
+    /** What a trace set off may have ended since it was opened. */
+    async function grow() {
+        const id = open;
+        try {
+            const [trace] = (await json(`debug/traces?trace=${id}`)).traces;
+            if (open === id && trace && trace.spans.length !== Number(detail.dataset.spans)) show(trace);
+        } catch (error) {
+            if (!(error instanceof Unanswered)) throw error;
+        }
+    }
+
     form.addEventListener("submit", (event) => event.preventDefault());
     let typing = null;
     form.addEventListener("input", ({ target }) => {
@@ -118,18 +130,18 @@ export function traces() {
     $("close").addEventListener("click", () => {
         const link = lines.get(open)?.element.firstChild;
         location.hash = "traces";
+        // The list may not be seen beside the trace, and only what is seen takes the focus.
+        go(null);
         (link ?? $("tab-traces")).focus();
     });
 
     return {
         go,
         look,
-        /** Looks again, if the reader wants to see new ones and is not reading. */
+        /** Looks again: at the trace that is open, or for new ones if the reader wants to see them. */
         follow: async () => {
-            if (found.length === 0 || (form.elements.follow.checked && !open)) await look();
-            // What a trace set off may have ended since.
-            const grown = found.find(({ trace_id, spans }) => trace_id === open && spans.length !== Number(detail.dataset.spans));
-            if (grown) show(grown);
+            if (open) await grow();
+            else if (found.length === 0 || form.elements.follow.checked) await look();
         },
         choices: (scrape) => {
             offer(form.elements.route, [""], values(scrape, "http_requests_total", "route"));

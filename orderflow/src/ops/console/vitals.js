@@ -29,7 +29,8 @@ export function vitals() {
     const [navigation] = performance.getEntriesByType("navigation");
     if (navigation) note("TTFB", navigation.responseStart);
     observe("paint", {}, ({ name, startTime }) => name === "first-contentful-paint" && note("FCP", startTime));
-    observe("largest-contentful-paint", {}, ({ startTime }) => note("LCP", startTime));
+    // What is painted later is news of the service, and no part of how the page came up.
+    observe("largest-contentful-paint", {}, ({ startTime }) => startTime < 10_000 && note("LCP", startTime));
     // Of few interactions the slowest counts; one in fifty may be slower than what is told.
     const interactions = new Map();
     observe("event", { durationThreshold: 16 }, ({ interactionId: id, duration: took }) => {

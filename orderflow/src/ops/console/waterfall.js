@@ -28,6 +28,9 @@ export function tree(spans) {
     return sorted;
 }
 
+/** A statement is told by its name too. */
+const named = ({ name, attributes }) => [name, attributes?.["db.query.name"]].filter(Boolean).join(": ");
+
 function attributes(span) {
     const rows = Object.entries({ kind: span.kind, begins: `at ${ms(span.offset_ms)}`, span: span.span_id, ...span.attributes });
     return h("dl.attributes", { hidden: true },
@@ -48,7 +51,7 @@ export function waterfall(place, { spans }) {
             more.hidden = !more.hidden;
             button.setAttribute("aria-expanded", String(!more.hidden));
         } },
-        h("span.name", {}, span.error ? h("b.bad", {}, "error ") : null, span.name),
+        h("span.name", {}, span.error ? h("b.bad", {}, "error ") : null, named(span)),
         h("span.kind", {}, span.kind === "internal" ? "" : span.kind),
         h("span.length", {}, ms(span.duration_ms)),
         h("span.track", { "aria-hidden": "true" }, bar));

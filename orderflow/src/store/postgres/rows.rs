@@ -25,11 +25,7 @@ pub(super) async fn fetch(lease: &mut Lease, asked: Asked) -> Result<Vec<PgRow>>
     }
     let span = lease.ask(asked.statement);
     let ended = timeout(lease.limit(), asked.query.fetch_all(lease.begin())).instrument(span).await;
-    lease.settle(ended, count)
-}
-
-fn count(rows: &Vec<PgRow>) -> u64 {
-    rows.len() as u64
+    lease.settle(ended, |rows| rows.len() as u64)
 }
 
 /// The same within a transaction of its own, for a connection to a pooler. The driver takes two exchanges for a statement,
@@ -48,7 +44,7 @@ async fn fetch_within(lease: &mut Lease, begin: &str, asked: Asked) -> Result<Ve
         rows
     });
     let ended = ended.instrument(span).await;
-    let result = lease.settle(ended, count);
+    let result = lease.settle(ended, |rows| rows.len() as u64);
     if result.is_err() && !begun {
         // Nobody knows how far that came.
         lease.lose();

@@ -23,7 +23,7 @@ pub(super) type End = watch::Receiver<Option<Instant>>;
 /// Sends batches of a kind.
 pub(super) trait Carrier<T> {
     /// What they are, in logs.
-    const WHAT: &str;
+    const WHAT: &'static str;
 
     /// Sends a batch. If it fails, says why.
     async fn carry(&self, batch: Vec<T>) -> Result<(), String>;
@@ -122,7 +122,7 @@ mod tests {
     }
 
     impl Carrier<u32> for Script<'_> {
-        const WHAT: &str = "numbers";
+        const WHAT: &'static str = "numbers";
 
         async fn carry(&self, batch: Vec<u32>) -> Result<(), String> {
             let does = {

@@ -135,10 +135,15 @@ impl Drop for Inner {
 
 impl Queues {
     fn end(&self) {
-        let Self { spans, logs, reports } = self;
-        spans.iter().for_each(|queue| queue.end());
-        logs.iter().for_each(|queue| queue.end());
-        reports.iter().for_each(|queue| queue.end());
+        if let Some(spans) = &self.spans {
+            spans.end();
+        }
+        if let Some(logs) = &self.logs {
+            logs.end();
+        }
+        if let Some(reports) = &self.reports {
+            reports.end();
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Recent {
         Self(Arc::new(Kept { rings: Mutex::new(Rings::new(kept, slow)), statements: Mutex::default() }))
     }
 
-    /// Keeps a span that has ended. Nothing of it is looked at any more where its trace is not kept for long.
+    /// Keeps a span that has ended, for as long as its trace is kept.
     pub(super) fn ended(&self, span: &SpanData) {
         let (trace, step, root) = trace::parts(span);
         held(&self.0.rings).ended(trace, step, root);

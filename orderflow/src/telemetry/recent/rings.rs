@@ -18,7 +18,7 @@ const GATHERED: usize = 256;
 /// How many spans all traces may have together, for each one that a ring holds. Most have fewer than twenty.
 const SPANS_EACH: usize = 60;
 
-/// KeptAs a trace is kept.
+/// Why a trace is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeptAs {
     /// It is one of the last.
@@ -59,7 +59,7 @@ pub struct Counts {
 pub struct Found {
     /// Its identifier.
     pub id: TraceId,
-    /// KeptAs it is kept.
+    /// Why it is kept.
     pub kept: Vec<KeptAs>,
     /// What is known of it.
     pub trace: Arc<Trace>,
@@ -71,7 +71,7 @@ pub(super) struct Rings {
     each: usize,
     slow: Duration,
     traces: HashMap<TraceId, Entry>,
-    rings: [Ring; 3],
+    sorts: [Ring; 3],
     gathered: VecDeque<TraceId>,
     spans: usize,
 }
@@ -109,8 +109,8 @@ impl Ring {
 
 impl Rings {
     pub(super) fn new(each: usize, slow: Duration) -> Self {
-        let rings = Default::default();
-        Self { each, slow, traces: HashMap::new(), rings, gathered: VecDeque::new(), spans: 0 }
+        let sorts = Default::default();
+        Self { each, slow, traces: HashMap::new(), sorts, gathered: VecDeque::new(), spans: 0 }
     }
 
     /// Takes a span of a trace that is kept by others too.
@@ -157,7 +157,7 @@ impl Rings {
         if std::mem::replace(&mut entry.kept[why], true) {
             return;
         }
-        let ring = &mut self.rings[why];
+        let ring = &mut self.sorts[why];
         if sampled { &mut ring.traced } else { &mut ring.outlines }.push_back(id);
         if ring.len() > self.each {
             self.drop_oldest(why);
@@ -166,7 +166,7 @@ impl Rings {
 
     /// Takes the oldest trace out of a ring. False if there is none.
     fn drop_oldest(&mut self, why: usize) -> bool {
-        let Some(id) = self.rings[why].pop() else { return false };
+        let Some(id) = self.sorts[why].pop() else { return false };
         if let Some(entry) = self.traces.get_mut(&id) {
             entry.kept[why] = false;
         }
@@ -222,7 +222,7 @@ impl Rings {
 
     /// How many traces each ring holds.
     pub(super) fn counts(&self) -> Counts {
-        let [recent, slow, failed] = [0, 1, 2].map(|why| self.rings[why].len());
+        let [recent, slow, failed] = [0, 1, 2].map(|why| self.sorts[why].len());
         Counts { recent, slow, failed }
     }
 }
@@ -350,6 +350,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn memory_is_bounded_whatever_happens(each in 1..4_usize, all in vec(happens(), 0..120)) {
             let mut rings = Rings::new(each, SLOW);
@@ -379,13 +381,13 @@ mod tests {
                 prop_assert_eq!(rings.spans, spans);
                 prop_assert!(spans <= SPANS_EACH * each + SPANS);
                 prop_assert!(rings.gathered.len() <= GATHERED);
-                prop_assert!(rings.rings.iter().all(|ring| ring.len() <= each));
+                prop_assert!(rings.sorts.iter().all(|ring| ring.len() <= each));
                 prop_assert!(rings.traces.len() <= 3 * each + GATHERED);
                 prop_assert!(rings.traces.values().all(|entry| entry.trace.spans.len() <= SPANS));
                 // Whatever is known is in a ring or gathered, and the other way round.
                 let gathered = rings.traces.values().filter(|entry| entry.kept == [false; 3]).count();
                 prop_assert_eq!(gathered, rings.gathered.len());
-                for (why, ring) in rings.rings.iter().enumerate() {
+                for (why, ring) in rings.sorts.iter().enumerate() {
                     let kept = rings.traces.values().filter(|entry| entry.kept[why]).count();
                     prop_assert_eq!(kept, ring.len());
                 }

@@ -127,7 +127,10 @@ pub(super) fn parts(span: &SpanData) -> (TraceId, Step, Option<Root>) {
     let step = Step {
         span: span.span_context.span_id(),
         parent,
-        name: bounded(&span.name),
+        name: match &span.name {
+            Cow::Borrowed(name) => Cow::Borrowed(name),
+            Cow::Owned(name) => Cow::Owned(shortened(name, TEXT).to_owned()),
+        },
         kind: kind(&span.span_kind),
         started: span.start_time,
         took,
@@ -174,13 +177,6 @@ pub(super) fn outlined(outline: Outline) -> (Step, Root) {
     let (route, status) = (Some(route.to_owned()), Some(status));
     let request = Some(shortened(&request, TEXT).to_owned()).filter(|request| !request.is_empty());
     (step, Root { name, request, route, status, started, took, failed })
-}
-
-fn bounded(name: &Cow<'static, str>) -> Cow<'static, str> {
-    match name {
-        Cow::Borrowed(name) => Cow::Borrowed(name),
-        Cow::Owned(name) => Cow::Owned(shortened(name, TEXT).to_owned()),
-    }
 }
 
 fn kind(kind: &SpanKind) -> &'static str {

@@ -144,6 +144,10 @@ fn welcome(state: &State) -> String {
     let State { access, version, .. } = state;
     let certificate = access.certificate.display();
     let first = state.parts.iter().find(|part| part.name == "instance-1").and_then(|part| part.pid).unwrap_or_default();
+    let prometheus = match access.prometheus.as_str() {
+        "" => String::new(),
+        url => format!("Prometheus {url}\n"),
+    };
     let order = r#"{"customer_id":1,"items":[{"product_id":1,"quantity":1}]}"#;
     format!(
         "{version} is up.\n\n\
@@ -151,6 +155,7 @@ fn welcome(state: &State) -> String {
          HAProxy    {haproxy}   (without TLS: {haproxy_internal})\n\
          database   {database}\n\
          mails      {mails}\n\
+         {prometheus}\
          API key    {key}\n\n\
          Try:\n  \
          curl --cacert {certificate} '{nginx}/api/products?limit=3'\n  \

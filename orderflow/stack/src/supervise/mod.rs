@@ -2,6 +2,7 @@
 
 mod board;
 mod mails;
+mod observed;
 mod orderflow;
 mod servers;
 mod watch;
@@ -134,8 +135,14 @@ impl Stack {
             access.database.clone_from(&servers.database);
         });
         let variables = servers.variables(&key.accepted);
-        let mut processes = Vec::new();
+        let (mut processes, mut targets) = (Vec::new(), Vec::new());
         let mut start = |name: String, command, api: Option<u16>, ops: u16| -> Result<()> {
+            let job = match command {
+                "serve" => "orderflow",
+                "worker" => "orderflow-worker",
+                _ => "orderflow-scheduler",
+            };
+            targets.push((job, name.clone(), ops));
             let mut variables = variables.clone();
             variables.push(("ORDERFLOW_OPS__LISTEN".into(), format!("127.0.0.1:{ops}")));
             let mut address = format!("operators: http://127.0.0.1:{ops}/healthz");
@@ -156,6 +163,7 @@ impl Stack {
         }
         start("scheduler".to_owned(), "scheduler", None, free_port()?)?;
         let mut watched = servers.watch(&self.board);
+        watched.extend(observed::start(&self.board, &targets)?);
         self.board.phase(Phase::Up);
         while !self.ending() {
             thread::sleep(LOOK);

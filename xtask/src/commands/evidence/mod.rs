@@ -68,6 +68,16 @@ fn write(course: &Course, name: &str, title: &str, argument: &str, figure: Figur
 
 /// Processor, cores, memory, system, compiler; as much of it as this system says.
 fn machine() -> String {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    // The number says what matters; what follows it names a machine.
+    let release = release.trim().split('-').next().unwrap_or_default();
+    let system = format!("{} {release}", std::env::consts::OS);
+    let rustc = said("rustc", &["--version"]).split(' ').take(2).collect::<Vec<_>>().join(" ");
+    format!("{}, {}, {rustc}", hardware(), system.trim())
+}
+
+/// Cores, processor and memory.
+pub(super) fn hardware() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let value = |text: &str, key: &str| {
         let line = text.lines().find(|line| line.starts_with(key))?;
@@ -77,12 +87,7 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let kib = value(&read("/proc/meminfo"), "MemTotal").and_then(|size| size.split(' ').next()?.parse::<u64>().ok());
     let memory = kib.map_or_else(String::new, |kib| format!(", {} GiB", (kib + (1 << 19)) >> 20));
-    let release = read("/proc/sys/kernel/osrelease");
-    // The number says what matters; what follows it names a machine.
-    let release = release.trim().split('-').next().unwrap_or_default();
-    let system = format!("{} {release}", std::env::consts::OS);
-    let rustc = said("rustc", &["--version"]).split(' ').take(2).collect::<Vec<_>>().join(" ");
-    format!("{cores} cores of {processor}{memory}, {}, {rustc}", system.trim())
+    format!("{cores} cores of {processor}{memory}")
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {
@@ -91,7 +96,7 @@ fn said(program: &str, arguments: &[&str]) -> String {
 }
 
 /// The commit that is measured; a `+` says that the tree differs from it in more than its evidence.
-fn commit(course: &Course) -> String {
+pub(super) fn commit(course: &Course) -> String {
     let root = course.root().to_string_lossy().into_owned();
     let commit = said("git", &["-C", &root, "rev-parse", "--short=10", "HEAD"]);
     let changes = said("git", &["-C", &root, "status", "--porcelain", "--", ".", ":!book/evidence"]);
