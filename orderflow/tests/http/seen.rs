@@ -41,19 +41,19 @@ fn trace(answer: &Answer) -> TraceContext {
 }
 
 /// The value of a metric, by the start of its line.
-fn number(stage: &Stage, start: &str) -> Option<f64> {
+fn number(stage: &Stage, start: &str) -> Option<u64> {
     let text = stage.metrics.text();
     let mut values = text.lines().filter_map(|line| line.strip_prefix(start)?.strip_prefix(' '));
     let value = values.next()?;
     Some(value.split(' ').next().unwrap().parse().unwrap())
 }
 
-fn requests(stage: &Stage, method: &str, route: &str, status: &str) -> f64 {
+fn requests(stage: &Stage, method: &str, route: &str, status: &str) -> u64 {
     let labels = format!("{{method=\"{method}\",route=\"{route}\",status=\"{status}\"}}");
-    number(stage, &format!("http_requests_total{labels}")).unwrap_or(0.0)
+    number(stage, &format!("http_requests_total{labels}")).unwrap_or(0)
 }
 
-fn in_flight(stage: &Stage, route: &str) -> Option<f64> {
+fn in_flight(stage: &Stage, route: &str) -> Option<u64> {
     number(stage, &format!("http_requests_in_flight{{route=\"{route}\"}}"))
 }
 
@@ -201,7 +201,7 @@ async fn every_answer_names_a_trace_whatever_became_of_its_request() {
         let answer = limited.get("/api/products/1").await;
         trace(&answer);
         if answer.status == 429 {
-            assert_eq!(requests(&limited, "GET", "/api/products/{id}", "429"), 1.0);
+            assert_eq!(requests(&limited, "GET", "/api/products/{id}", "429"), 1);
             return;
         }
     }
@@ -288,17 +288,17 @@ async fn requests_whose_clients_leave_are_under_way_no_more_and_counted_as_gone(
     stage.store.hold();
     let gone: Vec<_> = (1..=20).map(|id| stage.start_get(format!("/api/products/{id}"))).collect();
     stage.store.holds(20).await;
-    assert_eq!(in_flight(&stage, PATH), Some(20.0));
+    assert_eq!(in_flight(&stage, PATH), Some(20));
     for request in &gone {
         request.abort();
     }
-    until("nothing is under way", || in_flight(&stage, PATH) == Some(0.0)).await;
-    assert_eq!(requests(&stage, "GET", PATH, "gone"), 20.0);
+    until("nothing is under way", || in_flight(&stage, PATH) == Some(0)).await;
+    assert_eq!(requests(&stage, "GET", PATH, "gone"), 20);
     let count = format!("http_request_duration_seconds_count{{method=\"GET\",route=\"{PATH}\"}}");
-    assert_eq!(number(&stage, &count), Some(20.0), "what they took until then is known");
+    assert_eq!(number(&stage, &count), Some(20), "what they took until then is known");
     stage.store.release();
     stage.get("/api/products/1").await.ok(200);
-    assert_eq!((requests(&stage, "GET", PATH, "200"), in_flight(&stage, PATH)), (1.0, Some(0.0)));
+    assert_eq!((requests(&stage, "GET", PATH, "200"), in_flight(&stage, PATH)), (1, Some(0)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -320,9 +320,9 @@ async fn paths_methods_and_agents_of_strangers_make_no_series() {
         assert_eq!(stage.answer(empty(request)).await.status, 200);
     }
     assert_eq!(series(&stage), before);
-    assert_eq!(requests(&stage, "GET", "/healthz/live", "200"), 100_001.0);
-    assert_eq!(requests(&stage, "GET", "other", "404"), 5_001.0);
-    assert_eq!(requests(&stage, "other", "other", "404"), 5_001.0);
+    assert_eq!(requests(&stage, "GET", "/healthz/live", "200"), 100_001);
+    assert_eq!(requests(&stage, "GET", "other", "404"), 5_001);
+    assert_eq!(requests(&stage, "other", "other", "404"), 5_001);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -384,8 +384,8 @@ async fn statements_are_counted_for_the_request_that_asked_for_them() {
     let sum = |route: &str| {
         let start = format!("http_request_statements_sum{{route=\"{route}\"}} ");
         let value = metrics.text().lines().find_map(|line| line.strip_prefix(&start)).map(str::to_owned);
-        value.unwrap_or_else(|| panic!("{start} is not in:\n{}", metrics.text())).parse::<f64>().unwrap()
+        value.unwrap_or_else(|| panic!("{start} is not in:\n{}", metrics.text())).parse::<f64>().unwrap() as u64
     };
-    assert!((1.0..=2.0).contains(&sum("/api/orders")), "{}", metrics.text());
-    assert_eq!(sum("/healthz/live"), 0.0);
+    assert!((1..=2).contains(&sum("/api/orders")), "{}", metrics.text());
+    assert_eq!(sum("/healthz/live"), 0);
 }

@@ -24,7 +24,7 @@ use orderflow::{
         self, Placed, PoolUse, Result, Rows, SharedStore, Store, StoreError,
         seed::{Plan, seed},
     },
-    telemetry::Recent,
+    telemetry::{Recent, Telemetry},
 };
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -192,7 +192,10 @@ impl Stage {
             next: Mutex::default(),
         });
         let keys = Keys::from_config(&config.auth);
-        let app = App::new(config, Arc::clone(&watched) as SharedStore, keys, Shared::default());
+        let mut telemetry = Telemetry::default();
+        telemetry.recent = Recent::new(config.telemetry.traces_kept, config.telemetry.slow_request);
+        let shared = Shared { telemetry, ..Shared::default() };
+        let app = App::new(config, Arc::clone(&watched) as SharedStore, keys, shared);
         Self {
             store: watched,
             metrics: app.metrics.clone(),
