@@ -21,7 +21,7 @@ use url::{ParseError, Url};
 /// How long a page may take until a test says that it never will.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Keys as WebDriver has them.
+/// Keys as `WebDriver` has them.
 pub(crate) const TAB: &str = "\u{e004}";
 pub(crate) const ENTER: &str = "\u{e007}";
 pub(crate) const RIGHT: &str = "\u{e014}";

@@ -68,7 +68,7 @@ pub(crate) struct StandIn {
 impl StandIn {
     pub(crate) async fn start(metrics: &str) -> Self {
         let said = Said::default();
-        said.lock().unwrap().metrics = metrics.to_owned();
+        metrics.clone_into(&mut said.lock().unwrap().metrics);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = router(Arc::clone(&said));

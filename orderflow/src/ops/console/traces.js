@@ -140,8 +140,8 @@ export function traces() {
         look,
         /** Looks again: at the trace that is open, or for new ones if the reader wants to see them. */
         follow: async () => {
+            if (found.length === 0 || (form.elements.follow.checked && !open)) await look();
             if (open) await grow();
-            else if (found.length === 0 || form.elements.follow.checked) await look();
         },
         choices: (scrape) => {
             offer(form.elements.route, [""], values(scrape, "http_requests_total", "route"));
