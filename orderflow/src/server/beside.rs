@@ -87,6 +87,6 @@ pub async fn work(
 /// Who has stopped listening misses it, and the process runs on.
 fn announce(told: &str, ops: SocketAddr, config: &Config) {
     let database = config.database_shown();
-    let text = format!("{told}\noperators  http://{ops}/healthz\ndatabase   {database}\n");
+    let text = format!("{told}\noperators  http://{ops}/console\ndatabase   {database}\n");
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

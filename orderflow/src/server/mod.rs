@@ -158,7 +158,7 @@ impl Running {
     fn announce(&self) {
         let Self { public, ops, .. } = self;
         let mut text = format!("OrderFlow  http://{public}/api/products   API: http://{public}/docs\n");
-        text += &format!("operators  http://{ops}/healthz\n");
+        text += &format!("operators  http://{ops}/console\n");
         text += &format!("database   {}\n", self.app.config.database_shown());
         if let Some(orders) = self.seeded {
             text += &format!("           filled with {orders} orders to try things on\n");

@@ -145,7 +145,7 @@ impl Stack {
             targets.push((job, name.clone(), ops));
             let mut variables = variables.clone();
             variables.push(("ORDERFLOW_OPS__LISTEN".into(), format!("127.0.0.1:{ops}")));
-            let mut address = format!("operators: http://127.0.0.1:{ops}/healthz");
+            let mut address = format!("operators: http://127.0.0.1:{ops}/console");
             if let Some(api) = api {
                 variables.push(("ORDERFLOW_HTTP__LISTEN".into(), format!("127.0.0.1:{api}")));
                 address = format!("http://127.0.0.1:{api}, {address}");
