@@ -22,10 +22,15 @@ use crate::{
     http::{App, Kind, Problem, caller},
 };
 
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The only address that something is sent to.
 const TAKES_POST: &str = "/console/vitals";
+
+/// The page that others may link to.
+const PAGE: &str = "/console";
 
 /// What the pages of this listener may load: what it has itself, and pictures that a page made.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
@@ -74,7 +79,9 @@ fn admit(app: &App, request: &Request) -> Result<(), Refusal> {
     let probe = path == "/healthz" || path.starts_with("/healthz/");
     if !probe {
         let name = own_name(request.uri(), headers, &app.config.ops.hosts)?;
-        same_origin(headers, &name)?;
+        if !(path == PAGE && is_followed_link(headers)) {
+            same_origin(headers, &name)?;
+        }
     }
     let method = request.method();
     let looks = matches!(*method, Method::GET | Method::HEAD);
@@ -117,6 +124,13 @@ fn is_own(name: &Authority, hosts: &[String]) -> bool {
     let known = |own: &str| bare.eq_ignore_ascii_case(own);
     !name.as_str().contains('@')
         && (bare.parse::<IpAddr>().is_ok() || known("localhost") || hosts.iter().any(|own| known(own)))
+}
+
+/// Whether somebody opened a page by a link, in a tab of its own: a dashboard may have one. Whoever links to a page sees nothing
+/// of it.
+fn is_followed_link(headers: &HeaderMap) -> bool {
+    let is = |name: &HeaderName, value: &str| headers.get(name).is_some_and(|given| given == value);
+    is(&SEC_FETCH_MODE, "navigate") && is(&SEC_FETCH_DEST, "document")
 }
 
 /// Refuses what a page of another origin has a browser send, which browsers say of each request in one way or the other.

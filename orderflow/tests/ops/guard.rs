@@ -155,6 +155,19 @@ async fn pages_of_others_are_refused_whatever_they_ask() {
 }
 
 #[tokio::test]
+async fn a_link_leads_to_the_page_and_to_nothing_else_nor_into_a_frame() {
+    let routes = Routes::new().await;
+    let by_link = async |target: &str, into: &str| {
+        let link = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", into)];
+        routes.get(HERE, target, &[&[("host", "localhost:9464")][..], &link].concat()).await
+    };
+    by_link("/console", "document").await.ok(200);
+    by_link("/console", "iframe").await.fault("foreign-origin", "Sec-Fetch-Site");
+    by_link("/metrics", "document").await.fault("foreign-origin", "Sec-Fetch-Site");
+    by_link(GUARDED, "document").await.fault("foreign-origin", "Sec-Fetch-Site");
+}
+
+#[tokio::test]
 async fn who_is_not_near_needs_the_key_of_an_admin() {
     let routes = Routes::new().await;
     let host = ("host", "localhost");
