@@ -56,7 +56,7 @@ impl Given {
             Shape::Word(text) => format!("is {text:?}"),
             Shape::Text(text) => format!("is the text {text:?}"),
             Shape::Number(number) => format!("is the number {number}"),
-            Shape::Fraction(number) => format!("is the number {number}"),
+            Shape::Fraction(number) => format!("is the number {number:?}"),
             Shape::Switch(on) => format!("is {on}"),
             Shape::List(_) => "is a list".to_owned(),
             Shape::Table(_) => "is a table".to_owned(),

@@ -26,7 +26,7 @@ const GONE: u16 = 499;
 const GONE_WORD: &str = "gone";
 
 /// The statuses that the service answers with. Others, which it should not have, are counted by their first digit.
-const STATUSES: [(u16, &str); 28] = [
+const STATUSES: [(u16, &str); 29] = [
     (200, "200"),
     (201, "201"),
     (204, "204"),
@@ -48,6 +48,7 @@ const STATUSES: [(u16, &str); 28] = [
     (429, "429"),
     (GONE, GONE_WORD),
     (500, "500"),
+    (501, "501"),
     (503, "503"),
     (1, "1xx"),
     (2, "2xx"),

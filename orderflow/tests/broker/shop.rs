@@ -133,7 +133,8 @@ impl Shop {
         let mut worker = Worker { child, ops: String::new() };
         while worker.ops.is_empty() {
             let line = lines.recv_timeout(PATIENCE).expect("the worker starts");
-            worker.ops = line.split_once("http://").map_or("", |(_, url)| url).replace("/healthz", "");
+            let url = line.split_once("http://").map_or("", |(_, url)| url);
+            url.split('/').next().unwrap_or_default().clone_into(&mut worker.ops);
         }
         worker
     }

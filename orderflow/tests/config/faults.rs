@@ -23,9 +23,10 @@ fn an_unknown_setting_is_told_with_the_one_that_was_meant() {
         ("datadir", "did you mean data_dir?"),
         ("cahce", "did you mean cache?"),
         ("cache.weight", "the settings of cache are enabled, max_bytes, ttl, stats_ttl, redis_entries, redis_ttl"),
+        ("telemetry.endpoint", "did you mean telemetry.otlp_endpoint?"),
         (
-            "telemetry.endpoint",
-            "the sections are http, ops, database, replicas, redis, cache, queue, worker, mail, scheduler, events, auth, log; `orderflow config` lists every setting",
+            "unheard.setting",
+            "the sections are http, ops, database, replicas, redis, cache, queue, worker, mail, scheduler, events, auth, telemetry, log; `orderflow config` lists every setting",
         ),
     ] {
         let Problems(problems) = Config::load(&set(&[(key, "1")])).unwrap_err();

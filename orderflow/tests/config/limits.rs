@@ -44,6 +44,14 @@ const BOUNDS: &[(&str, [&str; 2], &[&str])] = &[
     ("events.buffer", ["1", "65536"], &["0", "65537"]),
     ("events.retention", ["1s", "744h"], &["999ms", "2678400001ms"]),
     ("events.poll", ["1ms", "1h"], &["0s", "3600001ms"]),
+    ("ops.max_profile", ["1s", "10m"], &["999ms", "600001ms"]),
+    ("database.slow_statement", ["1ms", "1h"], &["0s", "3600001ms"]),
+    ("telemetry.traces_ratio", ["0", "1"], &["-0.001", "1.001", "nan", "one"]),
+    ("telemetry.traces_per_route", ["0", "1000"], &["1001", "-1", "0.5"]),
+    ("telemetry.traces_kept", ["1", "10000"], &["0", "10001"]),
+    ("telemetry.slow_request", ["1ms", "1h"], &["0s", "3600001ms"]),
+    ("telemetry.otlp_timeout", ["1ms", "1m"], &["0s", "60001ms"]),
+    ("telemetry.otlp_queue", ["1", "1000000"], &["0", "1000001"]),
 ];
 
 #[test]
@@ -97,6 +105,24 @@ fn other_settings_take_what_they_name_and_nothing_else() {
         ("mail.spool", &["spool", ""], &[]),
         ("mail.from", &["a@example.com", "A <a@example.com>"], &["", "A", "a@"]),
         ("scheduler.utc_offset", &["+00:00", "-03:30"], &["", "Z", "+15:00"]),
+        (
+            "ops.hosts",
+            &["", "ops.example.com", "a, B-c_d.example,e"],
+            &["ops.example.com:80", "http://ops", "a b", "*.example.com"],
+        ),
+        ("telemetry.service_name", &["orderflow"], &["", "a b"]),
+        ("telemetry.environment", &["production"], &["", "a/b"]),
+        ("telemetry.metrics", &["true", "false"], &["on"]),
+        ("telemetry.traces", &["true", "false"], &["on"]),
+        ("telemetry.follow_parent", &["true", "false"], &["on"]),
+        ("telemetry.otlp_logs", &["true", "false"], &["on"]),
+        ("telemetry.otlp_protocol", &["grpc", "http"], &["", "http/json"]),
+        (
+            "telemetry.otlp_endpoint",
+            &["", "http://h:4317", "https://h", "http://h/collector"],
+            &["h:4317", "grpc://h:4317", "http://", "http://u:p@h", "http://h?a=b"],
+        ),
+        ("telemetry.sentry_dsn", &["", "https://key@h/1"], &["https://h/1", "key@h/1", "https://key@h/"]),
         ("log.format", &["auto", "pretty", "json"], &["text", "JSON", ""]),
         (
             "log.filter",
@@ -118,7 +144,7 @@ fn other_settings_take_what_they_name_and_nothing_else() {
 fn a_file_has_types() {
     for (line, wrong) in [
         ("max_connections = \"5\"", "http.max_connections is the text \"5\""),
-        ("max_connections = 5.0", "http.max_connections is a number with a fraction"),
+        ("max_connections = 5.0", "http.max_connections is the number 5.0"),
         ("request_timeout = 10", "http.request_timeout is the number 10, without a unit; \"10s\" or \"10ms\"?"),
         ("trust_forwarded_for = \"true\"", "http.trust_forwarded_for is the text \"true\""),
         ("listen = [\"127.0.0.1:1\"]", "http.listen is a list"),

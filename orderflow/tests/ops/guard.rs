@@ -161,7 +161,7 @@ async fn a_link_leads_to_the_page_and_to_nothing_else_nor_into_a_frame() {
         let link = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", into)];
         routes.get(HERE, target, &[&[("host", "localhost:9464")][..], &link].concat()).await
     };
-    by_link("/console", "document").await.ok(200);
+    assert_eq!(by_link("/console", "document").await.status, 200);
     by_link("/console", "iframe").await.fault("foreign-origin", "Sec-Fetch-Site");
     by_link("/metrics", "document").await.fault("foreign-origin", "Sec-Fetch-Site");
     by_link(GUARDED, "document").await.fault("foreign-origin", "Sec-Fetch-Site");

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
+    time::Instant,
 };
 
 use crate::fleet::PATIENCE;
@@ -101,10 +102,12 @@ impl Stream {
         Self(connection)
     }
 
-    /// Waits for a line that begins so.
+    /// Waits for a line that begins so. The service sends a sign of life every 15 s, so that a read always ends.
     pub(crate) fn wait_for(&mut self, start: &str) {
         let mut line = String::new();
+        let deadline = Instant::now() + PATIENCE;
         while !line.starts_with(start) {
+            assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {start}");
             line.clear();
             assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream has ended");
         }

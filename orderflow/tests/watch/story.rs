@@ -83,6 +83,8 @@ pub(crate) fn good_day(fleet: &Fleet) {
     // One may listen, and a second one is refused.
     until("nobody else listens", || client.get("/healthz").status == 200 && !fleet.shows("event_streams > 0"));
     let mut stream = Stream::open(fleet.instance.public);
+    // From here on it misses nothing.
+    stream.wait_for("id:");
     assert_eq!(client.get("/api/orders/stream").status, 503);
     let placed = order(&mut client);
     assert_eq!(placed.status, 201, "{}", placed.body);
