@@ -107,7 +107,7 @@ metrics! {
     db_queries: Family<Labels<2>, Counter> = Family::default();
     /// How long statements took, by name, without the wait for a connection.
     db_query_duration: TracedDurations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;
-    /// Statements that took longer than database.slow_statement, by name.
+    /// Statements that took longer than `database.slow_statement`, by name.
     db_slow_statements: Family<Labels<1>, Counter> = Family::default();
     /// How long calls waited for a connection, by pool.
     db_pool_wait: Durations<1> = Family::new_with_constructor(Seconds), Unit::Seconds;

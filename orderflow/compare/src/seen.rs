@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use orderflow_load::Draft;
 
 use crate::{
     cases::Setting,

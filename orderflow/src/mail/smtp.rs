@@ -81,12 +81,11 @@ impl Smtp {
     async fn deliver(&self, from: Address, to: Address, content: &str) -> Result<(), MailError> {
         // At most as many connections as places: each is in use by whoever has one, or idle. It is never closed.
         let _place = self.places.acquire().await;
-        let Idle { mut connection, mails, .. } = match self.kept().await {
-            Some(kept) => kept,
-            None => {
-                let connecting = self.server.connect().instrument(step!("connect to the mail server"));
-                Idle { connection: connecting.await?, since: Instant::now(), mails: 0 }
-            }
+        let Idle { mut connection, mails, .. } = if let Some(kept) = self.kept().await {
+            kept
+        } else {
+            let connecting = self.server.connect().instrument(step!("connect to the mail server"));
+            Idle { connection: connecting.await?, since: Instant::now(), mails: 0 }
         };
         let mail = commands::Mail::new(Some(from), vec![]);
         connection.command(mail).await.map_err(|error| failed(Step::Sender, &error))?;

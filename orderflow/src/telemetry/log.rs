@@ -292,7 +292,7 @@ mod tests {
         let line = String::from_utf8(pieces.remove(0)).unwrap();
         let (line, rest) = line.split_once('\n').expect("a line");
         assert!(rest.is_empty(), "one line was broken into more: {line:?} {rest:?}");
-        assert!(!line.contains(|letter| is_harmful(letter)), "{line:?}");
+        assert!(!line.contains(is_harmful), "{line:?}");
         line.to_owned()
     }
 
@@ -399,7 +399,7 @@ mod tests {
             tracing::error!(text = "\x1b[2J", "red");
         });
         let line = String::from_utf8(kept.0.lock().unwrap().concat()).unwrap();
-        assert!(line.contains("\x1b[31mERROR\x1b[0m") && line.ends_with("\n"), "{line:?}");
+        assert!(line.contains("\x1b[31mERROR\x1b[0m") && line.ends_with('\n'), "{line:?}");
         assert!(!line.contains("\x1b[2J"), "what a value holds is not what the terminal is told: {line:?}");
     }
 

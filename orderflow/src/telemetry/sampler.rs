@@ -151,20 +151,20 @@ mod tests {
         (Sampler::new(&settings, 2, &metrics), metrics)
     }
 
-    fn parent(flag: char) -> Option<TraceContext> {
-        Some(format!("{PARENT}{flag}").parse().unwrap())
+    fn parent(flag: char) -> TraceContext {
+        format!("{PARENT}{flag}").parse().unwrap()
     }
 
     #[test]
     fn the_caller_decides_where_it_may_and_its_trace_goes_on_in_any_case() {
         let (now, never) = (Instant::now(), || 1.0);
         let (follows, _) = sampler(|settings| settings.traces_ratio = 1.0);
-        assert_eq!(follows.decide(parent('1'), 0, now, never), Some(Why::Parent));
-        assert_eq!(follows.decide(parent('0'), 0, now, || 0.0), None, "nor does the ratio take it");
+        assert_eq!(follows.decide(Some(parent('1')), 0, now, never), Some(Why::Parent));
+        assert_eq!(follows.decide(Some(parent('0')), 0, now, || 0.0), None, "nor does the ratio take it");
         let (other, _) = sampler(|settings| settings.follow_parent = false);
-        assert_eq!(other.decide(parent('1'), 0, now, never), None);
+        assert_eq!(other.decide(Some(parent('1')), 0, now, never), None);
         for sampler in [follows, other] {
-            let (began, caller) = (sampler.begin(parent('0'), 0, now), parent('0').unwrap());
+            let (began, caller) = (sampler.begin(Some(parent('0')), 0, now), parent('0'));
             assert!(began.trace == caller.trace && began.span != caller.span && !began.sampled);
         }
     }
@@ -174,7 +174,7 @@ mod tests {
         let (off, metrics) = sampler(|settings| {
             (settings.traces, settings.traces_ratio, settings.traces_per_route) = (false, 1.0, 1_000);
         });
-        for caller in [None, parent('0'), parent('1')] {
+        for caller in [None, Some(parent('0')), Some(parent('1'))] {
             assert!(!off.begin(caller, 0, Instant::now()).sampled);
         }
         assert!(metrics.text().contains("traces_begun_total{why=\"parent\"} 0"));
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn what_begins_is_counted_by_why() {
         let (ratio, metrics) = sampler(|settings| settings.traces_ratio = 1.0);
-        for caller in [None, None, parent('1'), parent('0')] {
+        for caller in [None, None, Some(parent('1')), Some(parent('0'))] {
             ratio.begin(caller, 0, Instant::now());
         }
         let text = metrics.text();

@@ -16,7 +16,7 @@ mod client;
 #[path = "shared/served.rs"]
 mod served;
 
-use client::Client;
+use client::ask;
 use orderflow_servers::{Postgres, Settings, needs};
 use served::Served;
 
@@ -96,7 +96,7 @@ fn a_backup_under_load_becomes_the_same_orders_on_another_server() {
 
     // OrderFlow serves from it, without a migration.
     let served = Served::start(&shop);
-    let order = Client::to(served.port).unwrap().ask(&format!("GET /api/orders/{}", last.trim()), "", "").unwrap();
+    let order = ask(served.port, &format!("GET /api/orders/{}", last.trim()), "", "");
     assert_eq!(order.status, 200);
     assert!(order.body.contains(&format!("\"id\":{},", last.trim())), "{}", order.body);
     drop(served);

@@ -83,7 +83,7 @@ fn rabbitmq_is_well_while_its_port_answers() {
 fn orderflow_is_well_while_its_database_is() {
     let Some(server) = needs(Postgres::own(&Settings::default())) else { return };
     let database: Database = server.database().unwrap();
-    let served = Served::start(database.url());
+    let (served, place) = (Served::start(database.url()), tempfile::tempdir().unwrap());
     let ready = format!("http://127.0.0.1:{}/healthz/ready", served.port);
     let asks = |check: &[String]| {
         let mut words: Vec<String> =
@@ -93,7 +93,7 @@ fn orderflow_is_well_while_its_database_is() {
             words.extend(["--url".to_owned(), ready.clone()]);
         }
         let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).current_dir(served.dir()).output().unwrap()
+        command.args(&words[1..]).current_dir(place.path()).output().unwrap()
     };
     let checks = [checks("/usr/local/bin/orderflow"), checks("curl")].concat();
     for check in &checks {

@@ -117,7 +117,7 @@ pub(crate) fn profile(compressed: &[u8]) -> Profile {
     let measures: Vec<_> = profile.messages(1).iter().map(measure).collect();
     let samples = profile.messages(2).into_iter().map(|sample| {
         let functions = sample.numbers(1).into_iter().flat_map(|place| places[&place].clone()).collect();
-        let values: Vec<_> = sample.numbers(2).into_iter().map(|value| value as i64).collect();
+        let values: Vec<_> = sample.numbers(2).into_iter().map(u64::cast_signed).collect();
         assert_eq!(values.len(), measures.len());
         let labels = sample.messages(3).iter().map(measure).collect();
         Sample { functions, values, labels }

@@ -67,13 +67,15 @@ impl Process {
         let said = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || said.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let mut public = None;
+        let mut process = Self { child, public: SocketAddr::from(([0; 4], 0)), ops: SocketAddr::from(([0; 4], 0)) };
         loop {
             let line = lines.recv_timeout(PATIENCE);
             let line = line.unwrap_or_else(|error| panic!("{command}: {error}: {}", fs::read_to_string(&log).unwrap()));
             let Some((name, url)) = line.split_once("http://") else { continue };
             let address = url.split('/').next().unwrap().parse().unwrap();
             if name.starts_with("operators") {
-                return Self { child, public: public.unwrap_or(address), ops: address };
+                (process.public, process.ops) = (public.unwrap_or(address), address);
+                return process;
             }
             public.get_or_insert(address);
         }

@@ -12,7 +12,7 @@ pub(crate) struct Served {
     process: Child,
     /// Where its API is, on 127.0.0.1.
     pub(crate) port: u16,
-    place: tempfile::TempDir,
+    _place: tempfile::TempDir,
 }
 
 impl Served {
@@ -26,12 +26,7 @@ impl Served {
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let port = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next()?.parse().ok());
-        Self { process, port: port.unwrap_or_else(|| panic!("it did not start: {line}")), place }
-    }
-
-    /// What it is told of itself.
-    pub(crate) fn dir(&self) -> &std::path::Path {
-        self.place.path()
+        Self { process, port: port.unwrap_or_else(|| panic!("it did not start: {line}")), _place: place }
     }
 }
 
