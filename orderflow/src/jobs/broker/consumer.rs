@@ -14,6 +14,7 @@ use lapin::{
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::timeout,
 };
 
 use super::{
@@ -29,6 +30,8 @@ use crate::{
 
 /// Distances between attempts to ask the table.
 const BACKOFF: Backoff = Backoff { base: Duration::from_millis(50), most: Duration::from_secs(2) };
+/// How long no message may come until the broker is asked whether there are some.
+const QUIET: Duration = Duration::from_secs(2);
 /// What this process calls its consumer.
 const TAG: &str = "worker";
 
@@ -105,10 +108,14 @@ impl Broker {
         self.set_connected(Role::Consumer, true);
         loop {
             while under_way.try_join_next().is_some() {}
-            let delivery = match messages.next().await {
-                Some(Ok(delivery)) => delivery,
-                Some(Err(error)) => return error.into(),
-                None => return session.check().err().unwrap_or(Trouble::Deleted),
+            let delivery = match timeout(QUIET, messages.next()).await {
+                Ok(Some(Ok(delivery))) => delivery,
+                Ok(Some(Err(error))) => return error.into(),
+                Ok(None) => return session.check().err().unwrap_or(Trouble::Deleted),
+                Err(_) => match self.overlooked(session, under_way.len() < worker.max_capacity()).await {
+                    Some(trouble) => return trouble,
+                    None => continue,
+                },
             };
             let Some(id) = notification(&delivery.data) else {
                 self.0.metrics.broker_rejected.inc();
@@ -124,6 +131,16 @@ impl Broker {
                 // The worker has ended, and so will this, when it is told.
                 std::future::pending::<()>().await;
             }
+        }
+    }
+
+    /// Why nothing comes, if there is something. Who begins to take messages just while the queue is deleted is told nothing,
+    /// and waits for those of a queue that is not the one with this name any more.
+    async fn overlooked(&self, session: &Session, has_room: bool) -> Option<Trouble> {
+        match session.declare(self).await {
+            Ok(queue) if queue.consumer_count() == 0 || has_room && queue.message_count() > 0 => Some(Trouble::Deleted),
+            Ok(_) => None,
+            Err(trouble) => Some(trouble),
         }
     }
 
