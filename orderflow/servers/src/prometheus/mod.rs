@@ -35,7 +35,7 @@ pub struct Prometheus {
 /// Where `promtool` is, which checks what Prometheus reads.
 ///
 /// # Errors
-/// [`Missing`] where it is not installed.
+/// [`Missing`](crate::Missing) where it is not installed.
 pub fn promtool() -> Result<PathBuf> {
     Ok(programs::server("promtool", "prometheus")?)
 }
@@ -43,7 +43,7 @@ pub fn promtool() -> Result<PathBuf> {
 /// Where `amtool` is, which checks what Alertmanager reads.
 ///
 /// # Errors
-/// [`Missing`] where it is not installed.
+/// [`Missing`](crate::Missing) where it is not installed.
 pub fn amtool() -> Result<PathBuf> {
     Ok(programs::server("amtool", "prometheus-alertmanager")?)
 }
@@ -53,7 +53,7 @@ impl Prometheus {
     /// what it names. A name may be in one directory, such as `rules/alerts.yml`.
     ///
     /// # Errors
-    /// [`Missing`] where Prometheus is not installed; else what keeps it from starting, with the end of its log.
+    /// [`Missing`](crate::Missing) where Prometheus is not installed; else what keeps it from starting, with the end of its log.
     pub fn start(files: &[(&str, &str)]) -> Result<Self> {
         let program = programs::server("prometheus", "prometheus")?;
         let mut keeper = Keeper::new(User::instead_of_root(&["prometheus", "nobody"])?.as_ref(), "TERM")?;
