@@ -13,7 +13,7 @@ fn sources() -> Vec<String> {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 below(&path, found);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
+            } else if path.extension().is_some_and(|ending| ending == "rs") && !path.ends_with("tests.rs") {
                 found.push(path);
             }
         }

@@ -205,11 +205,13 @@ impl fmt::Debug for Desk {
 }
 
 /// Waits for the receipt of a message, and tells the broker. Where the connection has broken since, the message comes again,
-/// and there is nothing left to do for it.
+/// and there is nothing left to do for it. The library says so at once of a connection that has ended, and nothing, ever, of
+/// one that is just ending: hence the bound.
 async fn acknowledge(delivery: Delivery, receipt: oneshot::Receiver<Back>) {
+    let back = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
     let _ = match receipt.await {
-        Ok(Back) => delivery.nack(BasicNackOptions { requeue: true, ..BasicNackOptions::default() }).await,
-        Err(_) => delivery.ack(BasicAckOptions::default()).await,
+        Ok(Back) => answer("take a message back", delivery.nack(back)).await,
+        Err(_) => answer("note that a message is done with", delivery.ack(BasicAckOptions::default())).await,
     };
 }
 
