@@ -41,7 +41,7 @@ enum Source {
     /// What the course itself keeps as the starting point.
     Starters(PathBuf),
     /// One answer to one exercise, laid over the reference solution's files.
-    Wrong { src: PathBuf, solutions: PathBuf },
+    Answer { src: PathBuf, solutions: PathBuf },
     /// By slug.
     Archive(BTreeMap<String, Files>),
     /// An archive that cannot be read, and why: one student's fault, not the class's.
@@ -65,11 +65,12 @@ impl Submission {
         Self { name: "starters".into(), variant: "starter".into(), source }
     }
 
-    /// One of the answers to `exercise` that must be refused: a directory under its solution's `wrong/`.
-    pub(crate) fn wrong(course: &Catalogue, exercise: &Exercise, name: &str) -> Self {
-        let src = course.root.join(exercise.solution_dir()).join("wrong").join(name);
-        let source = Source::Wrong { src, solutions: course.root.join("solutions") };
-        Self { name: format!("wrong/{name}"), variant: format!("wrong-{name}"), source }
+    /// One of the answers to `exercise` that must be refused, or of those that must be accepted though they are unlike the
+    /// solution: a directory under the solution's `wrong/` or `right/`.
+    pub(crate) fn answer(course: &Catalogue, exercise: &Exercise, kind: &str, name: &str) -> Self {
+        let src = course.root.join(exercise.solution_dir()).join(kind).join(name);
+        let source = Source::Answer { src, solutions: course.root.join("solutions") };
+        Self { name: format!("{kind}/{name}"), variant: format!("{kind}-{name}"), source }
     }
 
     fn tree(name: &str, variant: &str, dir: PathBuf) -> Self {
@@ -132,7 +133,7 @@ impl Submission {
                 let starter = |path: &String| read_plain(&dir, &Exercise::starter(path).to_string_lossy());
                 editable.map(|path| Ok((path.clone(), starter(path)?))).collect()
             }
-            Source::Wrong { src, solutions } => {
+            Source::Answer { src, solutions } => {
                 let solution = find_exercise(solutions, &exercise.slug).ok_or("the exercise has no solution")?;
                 let dir = |path: &String| if src.join(path).exists() { src } else { &solution };
                 editable.map(|path| Ok((path.clone(), read_plain(dir(path), path)?))).collect()

@@ -24,9 +24,15 @@ const EXERCISE: [(&str, &str); 6] = [
 ];
 
 /// The same for its directory under `solutions/`.
-const SOLUTION: [(&str, &str); 6] = [
+const SOLUTION: [(&str, &str); 12] = [
     ("src/lib.rs", include_str!("../../templates/solution.rs.in")),
     ("why.md", include_str!("../../templates/why.md.in")),
+    ("right/loop/src/lib.rs", include_str!("../../templates/right_loop.rs.in")),
+    ("right/loop/right.toml", "how = \"A loop where the solution has iterators.\"\n"),
+    ("right/fold/src/lib.rs", include_str!("../../templates/right_fold.rs.in")),
+    ("right/fold/right.toml", "how = \"The sum is carried along by hand.\"\n"),
+    ("right/mask/src/lib.rs", include_str!("../../templates/right_mask.rs.in")),
+    ("right/mask/right.toml", "how = \"No branch: odd values are multiplied by nothing.\"\n"),
     ("wrong/half-fix/src/lib.rs", include_str!("../../templates/half_fix.rs.in")),
     (
         "wrong/half-fix/wrong.toml",

@@ -1,5 +1,6 @@
 //! `verify`: holds the course to its own promises. The starter fails what the lesson is about, the solution scores every
-//! point, every wrong answer is refused by the check that it names, and each gate keeps its distance from both sides.
+//! point, so does every other right answer, every wrong one is refused by the check that it names, and each gate keeps its
+//! distance from both sides.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use catalogue::{Exercise, Report, Status};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     course::Course,
@@ -37,6 +38,14 @@ struct Wrong {
     says: String,
 }
 
+/// `right.toml`: an answer that must be accepted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Right {
+    /// In what it is unlike the solution.
+    how: String,
+}
+
 pub(crate) fn run(course: &Course, slug: Option<&str>, part: Option<u32>, repeat: u32) -> Result<Exit> {
     let mut faults: Vec<String> = course.catalogue.problems.iter().map(ToString::to_string).collect();
     let exercises: Vec<&Exercise> = match slug {
@@ -54,6 +63,7 @@ pub(crate) fn run(course: &Course, slug: Option<&str>, part: Option<u32>, repeat
         verifier.files();
         verifier.starter()?;
         verifier.solution()?;
+        verifier.right_answers()?;
         verifier.wrong_answers()?;
         let holds = verifier.faults.is_empty();
         let word = if holds { Paint::stdout().green("holds") } else { Paint::stdout().red("fails") };
@@ -181,8 +191,9 @@ impl Verifier<'_> {
         }
     }
 
-    fn wrong_answers(&mut self) -> Result<()> {
-        let dir = self.solution_dir().join("wrong");
+    /// The answers of one kind, each with what its `<kind>.toml` says.
+    fn answers<T: DeserializeOwned>(&mut self, kind: &str, least: usize) -> Result<Vec<(String, T)>> {
+        let dir = self.solution_dir().join(kind);
         let mut names: Vec<_> = fs::read_dir(&dir)
             .into_iter()
             .flatten()
@@ -190,19 +201,39 @@ impl Verifier<'_> {
             .filter_map(|entry| entry.file_name().into_string().ok())
             .collect();
         names.sort();
-        if names.len() < 2 {
-            self.fault(format!("{} wrong answers; an exercise has two at least", names.len()));
+        if names.len() < least {
+            self.fault(format!("{kind} answers: there are {}, and an exercise has {least} at least", names.len()));
         }
+        let mut answers = Vec::new();
         for name in names {
-            let file = dir.join(&name).join("wrong.toml");
+            let file = dir.join(&name).join(format!("{kind}.toml"));
             let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-            let wrong: Wrong = match toml::from_str(&text) {
-                Ok(wrong) => wrong,
-                Err(error) => {
-                    self.fault(format!("wrong/{name}/wrong.toml: {}", error.to_string().trim()));
-                    continue;
+            match toml::from_str(&text) {
+                Ok(said) => answers.push((name, said)),
+                Err(error) => self.fault(format!("{kind}/{name}/{kind}.toml: {}", error.to_string().trim())),
+            }
+        }
+        Ok(answers)
+    }
+
+    fn right_answers(&mut self) -> Result<()> {
+        for (name, right) in self.answers::<Right>("right", 3)? {
+            if right.how.is_empty() {
+                self.fault(format!("right/{name}: right.toml says in what it is unlike the solution"));
+            }
+            let submission = Submission::answer(&self.course.catalogue, self.exercise, "right", &name);
+            for _ in 0..self.repeat {
+                for check in self.grade(&submission)?.checks.iter().filter(|check| check.status != Status::Pass) {
+                    let (check, word, message) = (&check.name, check.status.word(), &check.message);
+                    self.fault(format!("right/{name}: {check} is {word}: {message}"));
                 }
-            };
+            }
+        }
+        Ok(())
+    }
+
+    fn wrong_answers(&mut self) -> Result<()> {
+        for (name, wrong) in self.answers::<Wrong>("wrong", 2)? {
             self.wrong_answer(&name, &wrong)?;
         }
         Ok(())
@@ -214,7 +245,7 @@ impl Verifier<'_> {
                 "wrong/{name}: wrong.toml names a check, says why it is wrong, and what the learner reads"
             ));
         }
-        let submission = Submission::wrong(&self.course.catalogue, self.exercise, name);
+        let submission = Submission::answer(&self.course.catalogue, self.exercise, "wrong", name);
         for _ in 0..self.repeat {
             let report = self.grade(&submission)?;
             for check in &report.checks {

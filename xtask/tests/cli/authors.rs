@@ -43,6 +43,17 @@ fn a_wrong_answer_is_refused_by_the_check_that_it_names_and_by_no_other() {
 }
 
 #[test]
+fn a_right_answer_that_is_refused_is_named() {
+    let course = TestCourse::fresh();
+    let right = course.path(&format!("{SOLUTION}/right"));
+    let name = fs::read_dir(&right).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap();
+    fs::write(right.join(&name).join("src/lib.rs"), course.starter()).unwrap();
+    course.xtask(&["verify", SLUG]).exits(1).says(&format!("right/{name}: allocations is fail"));
+    fs::remove_dir_all(right.join(&name)).unwrap();
+    course.xtask(&["verify", SLUG]).exits(1).says("right answers: there are 2, and an exercise has 3 at least");
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let course = TestCourse::fresh();
     fs::remove_file(course.path(&format!("{SOLUTION}/why.md"))).unwrap();
@@ -51,7 +62,7 @@ fn what_is_missing_is_named() {
     let chapter = course.path("book/src/foundations/allocation-budget.md");
     fs::write(chapter, "# Nothing about it\n").unwrap();
     let done = course.xtask(&["verify", SLUG]).exits(1);
-    let done = done.says("why.md is missing").says("1 wrong answers; an exercise has two at least");
+    let done = done.says("why.md is missing").says("wrong answers: there are 1, and an exercise has 2 at least");
     done.says("does not show the exercise: it lacks {{#exercise allocation-budget}}");
 }
 

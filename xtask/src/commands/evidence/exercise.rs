@@ -90,7 +90,7 @@ fn verdicts(course: &Course, exercise: &Exercise) -> Result<Figure> {
     let mut names: Vec<_> =
         fs::read_dir(wrong)?.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
-    submissions.extend(names.iter().map(|name| Submission::wrong(&course.catalogue, exercise, name)));
+    submissions.extend(names.iter().map(|name| Submission::answer(&course.catalogue, exercise, "wrong", name)));
     let columns = std::iter::once("answer".to_owned())
         .chain(exercise.spec.checks.iter().map(|check| match &check.gate {
             Some(gate) => format!("{} ({gate})", check.name),

@@ -19,7 +19,7 @@ use catalogue::{
 use crate::{commands::trial, course::Course, stop::Exit};
 
 /// Verdicts on each submission of the trial.
-const TIMES: u32 = 50;
+const TIMES: u32 = 100;
 
 pub(crate) fn run(course: &Course, name: Option<&str>) -> Result<Exit> {
     match name {
