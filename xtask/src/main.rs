@@ -163,7 +163,7 @@ enum Verb {
     Doctor,
     /// Everything that continuous integration checks
     Test {
-        /// Only these steps: fmt, clippy, tests, docs, verify, book, k6
+        /// Only these steps: fmt, clippy, tests, docs, verify, book, k6, collector
         steps: Vec<String>,
     },
     /// Completions for your shell, on standard output; they go with a function named xtask

@@ -33,7 +33,7 @@ use crate::{
     redis::Redis,
     step,
     store::StoreError,
-    telemetry::{sampled, span::attribute},
+    telemetry::Work,
 };
 use shared::{Found, Shared};
 
@@ -151,9 +151,7 @@ impl Cache {
             && self.holds(&entry)
         {
             self.counts.memory.inc();
-            if sampled() {
-                attribute(&Span::current(), "cache.hit", true);
-            }
+            let _ = Work::with(Work::found_in_memory);
             return entry.lookup;
         }
         let span = step!("cache", cache.hit = Empty, cache.level = Empty);

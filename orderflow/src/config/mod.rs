@@ -232,7 +232,8 @@ table::settings! {
         /// Whether a caller that sends a `traceparent` decides for its request. If not, its trace is gone on with, and the ratio
         /// decides.
         follow_parent: bool = Switch, "true";
-        /// How many recent traces are kept in memory for `/debug/traces`; as many slow ones, and as many failed ones, again.
+        /// How many recent traces are kept in memory for `/debug/traces`; as many slow ones, and as many failed ones, again. One
+        /// route brings no more than that in a second.
         traces_kept: usize = Count(1..=10_000), "200";
         /// How long a request takes that is kept as slow.
         slow_request: Duration = Time(1..=HOUR), "1s";

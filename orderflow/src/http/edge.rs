@@ -29,7 +29,6 @@ use axum::{
 use futures_util::FutureExt;
 use hyper::body::Body as _;
 use tower::Service;
-use tracing::Instrument;
 
 use super::{
     App,
@@ -69,7 +68,7 @@ impl Edge {
         let http = &app.config.http;
         let in_flight = InFlight::new(http.max_in_flight);
         let (lists, writes) = (InFlight::new(http.max_lists_in_flight), InFlight::new(http.max_writes_in_flight));
-        let eye = Eye::new(&app.config.telemetry, &app.metrics, &app.recent);
+        let eye = Eye::new(&app.config.telemetry, &app.metrics, &app.spans);
         Self(Arc::new(Inner { router, app, rate, in_flight, lists, writes, ids: RequestIds::new(), eye }))
     }
 
@@ -78,9 +77,9 @@ impl Edge {
         let route = Route::of(request.method(), request.uri().path());
         let id = self.0.ids.of(&request);
         let seen = self.0.eye.begin(route, request.headers(), id.to_str().ok());
-        let (work, span) = seen.work();
+        let work = seen.work();
         let trace = work.trace();
-        let mut response = work.scope(self.logged(request, peer, route).instrument(span)).await;
+        let mut response = work.scope(self.logged(request, peer, route)).await;
         seen.answered(response.status().as_u16());
         let headers = response.headers_mut();
         // Once, instead of a larger table every few headers.

@@ -45,7 +45,7 @@ use crate::{
     ops::Health,
     redis::Redis,
     store::{Position, Rows, SharedStore},
-    telemetry::{Recent, Telemetry},
+    telemetry::{Recent, Spans, Telemetry},
 };
 
 /// What every handler works with.
@@ -68,6 +68,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What the process keeps of traces and statements.
     pub recent: Recent,
+    /// Where the spans of requests go.
+    pub spans: Spans,
     /// What is told about orders as they happen.
     pub events: Events,
     /// Who is told that an order was placed.
@@ -111,6 +113,7 @@ impl App {
     /// An application on this store.
     pub fn new(config: Arc<Config>, store: SharedStore, keys: Keys, shared: Shared) -> Self {
         let together = config.database.coalesce_reads;
+        let spans = shared.telemetry.spans();
         let Telemetry { metrics, recent, .. } = shared.telemetry;
         let replicated = store.after(Position::START).is_some();
         let at = |store: &SharedStore, position| store.after(position).unwrap_or_else(|| Arc::clone(store));
@@ -121,6 +124,7 @@ impl App {
             health: Health::new(Arc::clone(&store), shared.redis.clone()),
             events: Events::new(config.events.clone(), shared.feed, metrics.clone()),
             recent,
+            spans,
             wake: shared.wake,
             redis: shared.redis,
             replicated,

@@ -1,6 +1,8 @@
 //! Which route a request is for, as the few words that metrics and traces know it by: whatever a client asks for, there are no
 //! more of them than this table has.
 
+use std::sync::LazyLock;
+
 use axum::http::Method;
 
 /// What stands for every path that no route has, and for every method beside those below.
@@ -63,6 +65,13 @@ impl Route {
     /// The route's path with `{id}` for an identifier, or `other`.
     pub fn path(self) -> &'static str {
         PATHS[usize::from(self.path)]
+    }
+
+    /// Both, with a space between.
+    pub fn name(self) -> &'static str {
+        static NAMES: LazyLock<Vec<String>> =
+            LazyLock::new(|| Route::all().map(|route| format!("{} {}", route.method(), route.path())).collect());
+        &NAMES[self.index()]
     }
 
     /// Its number, from 0 to below [`Route::COUNT`].

@@ -7,20 +7,17 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName};
 use prometheus_client::metrics::{counter::Counter, gauge::Gauge, histogram::Histogram};
-use tracing::Span;
 
 use super::route::Route;
 use crate::{
     config,
     metrics::{Metrics, Traced},
-    telemetry::{Outline, PerSecond, Recent, Sampler, TraceContext, TraceLabel, Work, span},
+    telemetry::{Answered, PerSecond, Sampler, Spans, TraceContext, TraceLabel, Work},
 };
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The longest `traceparent` that is read: later versions may have more than this one's 55 bytes.
 const LONGEST_PARENT: usize = 128;
-/// How many outlines of each route are kept a second. A flood of refusals must not cost more than it did.
-const OUTLINES: u32 = 50;
 /// What stands in traces, which know numbers only, for a client that left; nginx began it.
 const GONE: u16 = 499;
 const GONE_WORD: &str = "gone";
@@ -70,8 +67,10 @@ pub(super) struct Eye {
     traces: bool,
     sampler: Sampler,
     slow: Duration,
-    outlines: PerSecond,
-    recent: Recent,
+    /// Of those that failed or were slow, and of the others. A second brings no more of a route than are kept of all, so that
+    /// neither a flood of refusals nor tracing everything costs more for it.
+    kept: [PerSecond; 2],
+    spans: Spans,
 }
 
 /// The numbers of one route. They are looked up once, since that takes longer than counting.
@@ -103,15 +102,16 @@ impl Numbers {
 }
 
 impl Eye {
-    pub(super) fn new(settings: &config::Telemetry, metrics: &Metrics, recent: &Recent) -> Self {
+    pub(super) fn new(settings: &config::Telemetry, metrics: &Metrics, spans: &Spans) -> Self {
+        let kept = u32::try_from(settings.traces_kept).unwrap_or(u32::MAX);
         Self {
             metrics: settings.metrics.then(|| metrics.clone()),
             routes: (0..Route::COUNT).map(|_| OnceLock::new()).collect(),
             traces: settings.traces,
             sampler: Sampler::new(settings, Route::COUNT, metrics),
             slow: settings.slow_request,
-            outlines: PerSecond::new(OUTLINES, Route::COUNT),
-            recent: recent.clone(),
+            kept: [(); 2].map(|()| PerSecond::new(kept, Route::COUNT)),
+            spans: spans.clone(),
         }
     }
 
@@ -120,13 +120,12 @@ impl Eye {
         let came = Instant::now();
         let parent = parent(headers);
         let work = Work::new(self.sampler.begin(parent, route.index(), came), request);
-        let span = span::server(&work, parent, route.method(), route.path());
         let numbers = self.metrics.as_ref().map(|metrics| {
             let numbers = self.routes[route.index()].get_or_init(|| Numbers::new(route, metrics));
             numbers.in_flight.inc();
             (numbers, metrics)
         });
-        Seen { eye: self, numbers, route, came, work, span, status: GONE }
+        Seen { eye: self, numbers, route, came, parent, work, status: GONE }
     }
 }
 
@@ -147,15 +146,15 @@ pub(super) struct Seen<'a> {
     numbers: Option<(&'a Numbers, &'a Metrics)>,
     route: Route,
     came: Instant,
+    parent: Option<TraceContext>,
     work: Work,
-    span: Span,
     status: u16,
 }
 
 impl Seen<'_> {
-    /// What answers it works for this, and is a part of the span.
-    pub(super) fn work(&self) -> (Work, Span) {
-        (self.work.clone(), self.span.clone())
+    /// What answers it works for this.
+    pub(super) fn work(&self) -> Work {
+        self.work.clone()
     }
 
     /// It is answered.
@@ -166,7 +165,7 @@ impl Seen<'_> {
 
 impl Drop for Seen<'_> {
     fn drop(&mut self) {
-        let Self { eye, route, status, ref work, .. } = *self;
+        let Self { eye, route, status, parent, ref work, .. } = *self;
         let (took, trace) = (self.came.elapsed(), work.trace());
         if let Some((numbers, metrics)) = self.numbers {
             numbers.in_flight.dec();
@@ -175,21 +174,12 @@ impl Drop for Seen<'_> {
             numbers.duration.observe(took.as_secs_f64(), exemplar, None);
             numbers.statements.observe(f64::from(work.statements()));
         }
-        if trace.sampled {
-            span::answered(&self.span, status);
-        } else if eye.traces
-            && (status >= 500 || took >= eye.slow)
-            && eye.outlines.admit(route.index(), self.came + took)
-        {
-            eye.recent.outline(Outline {
-                context: trace,
-                request: work.request().unwrap_or_default().to_owned(),
-                method: route.method(),
-                route: route.path(),
-                status,
-                started: SystemTime::now() - took,
-                took,
-            });
+        let remarkable = status >= 500 || took >= eye.slow;
+        if trace.sampled || eye.traces && remarkable {
+            let kept = eye.kept[usize::from(!remarkable)].admit(route.index(), self.came + took);
+            let (name, method, route) = (route.name(), route.method(), route.path());
+            let started = SystemTime::now() - took;
+            eye.spans.answered(&Answered { work, parent, name, method, route, status, started, took }, kept);
         }
     }
 }

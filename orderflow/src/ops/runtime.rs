@@ -62,3 +62,42 @@ impl Collector for Runtime {
         parks.encode(encoder.encode_descriptor("tokio_park", help, None, parks.metric_type())?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::{encoding::text::encode, registry::Registry};
+
+    use super::*;
+
+    /// The sample of tokio_global_queue_depth.
+    fn waiting(registry: &Registry) -> u64 {
+        let mut text = String::new();
+        encode(&mut text, registry).unwrap();
+        let sample = text.lines().find_map(|line| line.strip_prefix("tokio_global_queue_depth "));
+        sample.expect("it is there").parse().unwrap()
+    }
+
+    #[test]
+    fn tasks_that_no_thread_has_time_for_are_seen_to_wait() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(Runtime(runtime.metrics())));
+        assert_eq!(waiting(&registry), 0);
+        let ((busy, is_busy), (free, is_free)) = (std::sync::mpsc::channel(), std::sync::mpsc::channel::<()>());
+        let blocks = runtime.spawn(async move {
+            busy.send(()).unwrap();
+            let _ = is_free.recv();
+        });
+        is_busy.recv().unwrap();
+        let waits: Vec<_> = (0..10).map(|_| runtime.spawn(async {})).collect();
+        assert_eq!(waiting(&registry), 10);
+        drop(free);
+        runtime.block_on(async {
+            blocks.await.unwrap();
+            for task in waits {
+                task.await.unwrap();
+            }
+        });
+        assert_eq!(waiting(&registry), 0);
+    }
+}

@@ -5,6 +5,7 @@ mod context;
 mod export;
 pub mod log;
 mod recent;
+mod request;
 mod sampler;
 mod sentry;
 mod serve;
@@ -13,7 +14,9 @@ mod start;
 mod work;
 
 pub use context::TraceContext;
-pub use recent::{Counts, Found, KeptAs, Outline, Recent, Root, Search, SlowStatement, Step, Trace};
+pub use export::Spans;
+pub use recent::{Counts, Found, KeptAs, Recent, Root, Search, SlowStatement, Step, Trace};
+pub use request::{Answered, step};
 pub use sampler::{PerSecond, Sampler, Why};
 pub use serve::routes;
 pub use start::Telemetry;
@@ -30,7 +33,7 @@ pub const TARGET: &str = "orderflow::trace";
 macro_rules! step {
     ($name:literal $(, $($fields:tt)*)?) => {
         if $crate::telemetry::sampled() {
-            ::tracing::info_span!(target: "orderflow::trace", $name, $($($fields)*)?)
+            $crate::telemetry::step(|| ::tracing::info_span!(target: "orderflow::trace", $name, $($($fields)*)?))
         } else {
             ::tracing::Span::none()
         }

@@ -1,5 +1,4 @@
-//! Spans that begin a part of a trace in this process: of a request, of a job, of a message that is worked on. Each begins
-//! under the identifiers that its [`Work`] has, so that logs, answers, exemplars and exported spans name the same trace.
+//! Spans that begin a part of a trace in this process: of a job, of a message that is worked on. Each begins under the identifiers that its [`Work`] has, so that logs, answers, exemplars and exported spans name the same trace.
 
 use std::cell::Cell;
 
@@ -8,7 +7,7 @@ use opentelemetry::{
     trace::{SpanContext, SpanId, TraceContextExt, TraceId},
 };
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
-use tracing::{Span, field::Empty, info_span};
+use tracing::{Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{TARGET, TraceContext, Work};
@@ -44,34 +43,6 @@ pub fn begin(span: Span, context: TraceContext, parent: Option<TraceContext>) ->
         CHOSEN.set(None);
     }
     span
-}
-
-/// The span of a request that this work answers. Nothing where that is not traced. When it is answered, see [`answered`].
-pub fn server(work: &Work, parent: Option<TraceContext>, method: &'static str, route: &'static str) -> Span {
-    if !work.trace().sampled {
-        return Span::none();
-    }
-    let span = info_span!(
-        target: TARGET,
-        parent: None,
-        "request",
-        otel.name = format_args!("{method} {route}"),
-        otel.kind = "server",
-        http.request.method = method,
-        http.route = route,
-        http.response.status_code = Empty,
-        orderflow.request_id = work.request(),
-    );
-    begin(span, work.trace(), parent)
-}
-
-/// Says how a request was answered.
-pub fn answered(span: &Span, status: u16) {
-    // Unsigned numbers would become texts.
-    span.record("http.response.status_code", i64::from(status));
-    if status >= 500 {
-        failed(span);
-    }
 }
 
 /// Work on a message or a row that came from elsewhere, and its span: a child of `parent`, in the same trace.
@@ -127,37 +98,6 @@ mod tests {
             tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(does);
         });
         recent.traces(&Search { limit: 10, ..Search::default() })
-    }
-
-    #[test]
-    fn a_request_is_what_its_work_says_and_its_steps_are_below_it() {
-        let (parent, root) = (TraceContext::root(true), TraceContext::root(true));
-        let ours = parent.child();
-        let found = kept(async {
-            for (context, parent) in [(ours, Some(parent)), (root, None), (TraceContext::root(false), None)] {
-                let work = Work::new(context, Some("r-1"));
-                let span = server(&work, parent, "GET", "/api/stats");
-                let steps = async { step!("a step").in_scope(|| step!("a step of that").in_scope(|| ())) };
-                work.scope(steps.instrument(span.clone())).await;
-                answered(&span, 503);
-            }
-        });
-        assert_eq!(found.len(), 2, "what is not sampled is not there");
-        for (context, parent) in [(ours, Some(parent.span)), (root, None)] {
-            let of = found.iter().find(|found| found.id == context.trace).unwrap();
-            let spans: Vec<_> = of.trace.spans.iter().map(|step| (&*step.name, step.parent, step.kind)).collect();
-            let first = of.trace.spans[1].span;
-            let expected = [
-                ("a step of that", Some(first), "internal"),
-                ("a step", Some(context.span), "internal"),
-                ("GET /api/stats", parent, "server"),
-            ];
-            assert_eq!(spans, expected);
-            assert_eq!(of.trace.spans[2].span, context.span);
-            assert_eq!((of.trace.status(), of.trace.route()), (Some(503), Some("/api/stats")));
-            let root = of.trace.root.as_ref().unwrap();
-            assert!(root.failed && root.request.as_deref() == Some("r-1"));
-        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use tracing_subscriber::{
 use super::{
     Recent, TARGET,
     export::{Exporter, Logs, Spans},
+    request::SCOPE,
     sentry::{self, Reporter},
     span::Ids,
 };
@@ -67,6 +68,11 @@ impl Telemetry {
         Ok(Self { metrics, recent, exporter })
     }
 
+    /// Where the spans of requests go.
+    pub fn spans(&self) -> Spans {
+        Exporter::spans(self.exporter.as_ref(), self.recent.clone())
+    }
+
     /// Sends what is left, and waits so long for it. To be called outside a runtime. False if something was lost.
     pub fn end(&self, within: Duration) -> bool {
         self.exporter.as_ref().is_none_or(|exporter| exporter.end(within))
@@ -82,7 +88,7 @@ fn traces(to: Spans) -> Seen {
         .build();
     let only = |of: &Metadata<'_>| of.is_span() && of.target() == TARGET;
     tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer("orderflow"))
+        .with_tracer(provider.tracer(SCOPE))
         // Parents are known from the spans themselves, and that costs less.
         .with_context_activation(false)
         .with_tracked_inactivity(false)

@@ -5,7 +5,7 @@ use std::{
     future::Future,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -28,12 +28,14 @@ struct Inner {
     request: Option<Box<str>>,
     trace: TraceContext,
     statements: AtomicU32,
+    in_memory: AtomicBool,
 }
 
 impl Work {
     /// Work with this place in a trace, and the identifier of the request if it is one.
     pub fn new(trace: TraceContext, request: Option<&str>) -> Self {
-        Self(Arc::new(Inner { request: request.map(Into::into), trace, statements: AtomicU32::new(0) }))
+        let (statements, in_memory) = (AtomicU32::new(0), AtomicBool::new(false));
+        Self(Arc::new(Inner { request: request.map(Into::into), trace, statements, in_memory }))
     }
 
     /// What the current task works for, if it is known.
@@ -64,6 +66,16 @@ impl Work {
     /// Counts a statement that a database was asked for it.
     pub fn count_statement(&self) {
         self.0.statements.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that what it asked for was in memory.
+    pub fn found_in_memory(&self) {
+        self.0.in_memory.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something that it asked for was in memory.
+    pub fn had_it_in_memory(&self) -> bool {
+        self.0.in_memory.load(Ordering::Relaxed)
     }
 
     /// How many statements there were.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
 /// Far more than anything takes on a busy machine.
@@ -92,6 +93,17 @@ impl Service {
     /// The file of its database.
     pub(crate) fn database(&self) -> PathBuf {
         self.dir.path().join(".orderflow/orderflow.db")
+    }
+
+    /// Takes the products away, so that reading one fails.
+    pub(crate) fn lose_products(&self) {
+        let url = format!("sqlite:{}", self.database().display());
+        let lose = async {
+            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            sqlx::query("ALTER TABLE products RENAME TO lost").execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        };
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(lose);
     }
 
     /// The answer of the public listener.

@@ -58,9 +58,10 @@ impl Project {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The events of all envelopes: a header, and items of a header and a line each.
+    /// The events of all envelopes: a header, and items of a header and a line each. One that came twice, since its answer was
+    /// late, is one by its identifier, as it is to Sentry.
     fn events(&self) -> Vec<Value> {
-        let mut events = Vec::new();
+        let mut events: Vec<Value> = Vec::new();
         for (_, envelope) in self.posted().iter() {
             let lines: Vec<Value> = envelope
                 .lines()
@@ -68,7 +69,11 @@ impl Project {
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect();
             let items = lines[1..].chunks(2).filter(|item| item[0]["type"] == "event");
-            events.extend(items.map(|item| item[1].clone()));
+            let come: Vec<_> = items.map(|item| item[1].clone()).collect();
+            assert!(come.iter().all(|event| event["event_id"].is_string()), "{envelope}");
+            let new = |event: &Value| events.iter().all(|known| known["event_id"] != event["event_id"]);
+            let come: Vec<_> = come.into_iter().filter(new).collect();
+            events.extend(come);
         }
         events
     }

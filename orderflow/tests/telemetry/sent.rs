@@ -1,22 +1,10 @@
 //! Spans and log records arrive, over either protocol, and name the trace that the answer named.
 
 use orderflow_servers::Collector;
-use sqlx::{Connection, SqliteConnection};
 
 use crate::process::{Answer, Service};
 
 const REQUESTS: usize = 30;
-
-/// Takes the products away, so that reading one fails.
-fn lose_products(service: &Service) {
-    let url = format!("sqlite:{}", service.database().display());
-    let lose = async {
-        let mut connection = SqliteConnection::connect(&url).await.unwrap();
-        sqlx::query("ALTER TABLE products RENAME TO lost").execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-    };
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(lose);
-}
 
 fn everything_arrives(protocol: &str, env: &[(&str, &str)]) {
     let collector = Collector::start().unwrap();
@@ -34,7 +22,7 @@ fn everything_arrives(protocol: &str, env: &[(&str, &str)]) {
     let answers: Vec<Answer> =
         (0..REQUESTS).map(|number| service.get(&format!("/api/products?page=1&limit={}", number + 1))).collect();
     assert!(answers.iter().all(|answer| answer.status == 200));
-    lose_products(&service);
+    service.lose_products();
     let failed = service.get("/api/products/1");
     assert_eq!(failed.status, 500, "{}", failed.body);
     assert!(service.end().success());

@@ -18,7 +18,7 @@ const ELSEWHERE: [(&str, &str); 5] = [
     // A client has to be slower than all others, for long.
     ("event_streams_dropped", "tests/events/edge.rs"),
     // Tasks wait there for so short a time that nobody need ever see one.
-    ("tokio_global_queue_depth", "tests/ops/numbers.rs"),
+    ("tokio_global_queue_depth", "src/ops/runtime.rs"),
 ];
 
 /// Whether a sample is one of a family that another suite moves.

@@ -15,6 +15,7 @@ pub(crate) mod service;
 pub(crate) mod stack;
 pub(crate) mod start;
 pub(crate) mod test;
+mod tools;
 pub(crate) mod trial;
 pub(crate) mod verify;
 pub(crate) mod watch;

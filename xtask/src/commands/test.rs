@@ -1,18 +1,17 @@
 //! `test`: everything that continuous integration checks, in the order in which faults are cheapest to find.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use std::{path::Path, process::Command, time::Instant};
 
 use anyhow::Result;
 
 use crate::{
-    commands::{doctor, start, verify},
+    commands::{
+        doctor, start,
+        tools::{COLLECTOR, K6},
+        verify,
+    },
     compile::cargo,
     course::{Course, files_below},
-    grade::find_program,
     interrupt,
     stop::{Exit, Stop},
     term::Paint,
@@ -20,20 +19,16 @@ use crate::{
 
 type Step = (&'static str, fn(&Course) -> Result<bool>);
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("tests", tests),
     ("docs", docs),
     ("verify", verify_all),
     ("book", book),
-    (K6, k6),
+    (K6.step, |course| K6.test(course)),
+    (COLLECTOR.step, |course| COLLECTOR.test(course)),
 ];
-
-/// The step that needs what few machines have. It is left out where that is missing, unless it is asked for.
-const K6: &str = "k6";
-/// What is built where k6 is missing and Go is there: some three minutes of two processors.
-const K6_MODULE: &str = "go.k6.io/k6@v1.0.0";
 
 pub(crate) fn run(course: &Course, only: &[String]) -> Result<Exit> {
     if let Some(unknown) = only.iter().find(|name| !STEPS.iter().any(|(step, _)| step == *name)) {
@@ -47,7 +42,7 @@ pub(crate) fn run(course: &Course, only: &[String]) -> Result<Exit> {
     let mut results = Vec::new();
     for (name, step) in STEPS.iter().filter(|(name, _)| only.is_empty() || only.iter().any(|wanted| wanted == name)) {
         interrupt::check()?;
-        if *name == K6 && only.is_empty() && k6_program(course).is_none() {
+        if only.is_empty() && [K6, COLLECTOR].iter().any(|tool| tool.step == *name && tool.program(course).is_none()) {
             println!("{} {name} is not installed and left out; `cargo xtask test {name}` gets it", paint.bold("==>"));
             continue;
         }
@@ -66,7 +61,7 @@ pub(crate) fn run(course: &Course, only: &[String]) -> Result<Exit> {
     Ok(Exit::passed(failed == 0))
 }
 
-fn in_course(course: &Course, arguments: &[&str]) -> Command {
+pub(super) fn in_course(course: &Course, arguments: &[&str]) -> Command {
     let mut command = cargo();
     command.args(arguments).arg("--target-dir").arg(&course.target).current_dir(course.root());
     command
@@ -131,38 +126,4 @@ fn verify_all(course: &Course) -> Result<bool> {
 /// The build refuses dead links, listings that are not included from code, and directives that lead nowhere.
 fn book(course: &Course) -> Result<bool> {
     Ok(start::build_book(course, None)? == Exit::Pass)
-}
-
-/// The k6 scripts beside the load generator.
-fn k6(course: &Course) -> Result<bool> {
-    let program = k6_program(course).map_or_else(|| install_k6(course), Ok)?;
-    let mut command = in_course(course, &["test", "--profile", "course", "--package", "orderflow", "--test", "k6"]);
-    start::foreground(command.env("K6", program))
-}
-
-/// k6 in PATH, where Go puts what it installs, or where [`install_k6`] has put it.
-fn k6_program(course: &Course) -> Option<PathBuf> {
-    let go = std::env::var_os("GOPATH").map(PathBuf::from);
-    let go = go.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join("go")));
-    let places = go.map(|go| go.join("bin")).into_iter().chain([tools(course)]);
-    find_program("k6").or_else(|| places.map(|place| place.join("k6")).find(|path| path.is_file()))
-}
-
-fn tools(course: &Course) -> PathBuf {
-    course.target.join("tools")
-}
-
-fn install_k6(course: &Course) -> Result<PathBuf> {
-    if find_program("go").is_none() {
-        let next = "Install it from https://grafana.com/docs/k6, or Go from https://go.dev, which builds it.";
-        return Err(Stop::usage("k6 is missing, and Go, which could build it, is too", next).into());
-    }
-    println!("building {K6_MODULE}");
-    // Absolute, which Go insists on.
-    let tools = std::path::absolute(tools(course))?;
-    let mut install = Command::new("go");
-    if !start::foreground(install.args(["install", K6_MODULE]).env("GOBIN", &tools))? {
-        return Err(Stop::usage("k6 cannot be built", "Go's message above says why.").into());
-    }
-    Ok(tools.join("k6"))
 }

@@ -23,6 +23,8 @@ pub use records::{Collected, CollectedLog, CollectedSpan};
 pub enum Collects {
     /// It is taken, this long after it has come.
     After(Duration),
+    /// It is taken, counted and forgotten: what is measured is then whoever sends it.
+    Counts,
     /// It is read and not answered until the behaviour changes.
     Never,
     /// It is read, and its connection is reset.

@@ -88,6 +88,7 @@ async fn answer(
     let mut how = shared.how.subscribe();
     let how = how.wait_for(|how| *how != Collects::Never).await.map_or(Collects::Resets, |how| *how);
     let refused = match how {
+        Collects::Counts => return Ok(forgotten(grpc)),
         Collects::After(after) => {
             tokio::time::sleep(after).await;
             None
@@ -124,6 +125,18 @@ async fn taken(method: &str, body: Bytes, mut headers: HeaderMap, shared: Arc<Sh
         Ok(response) => response,
         Err(never) => match never {},
     }
+}
+
+/// Says that something was taken.
+fn forgotten(grpc: bool) -> Response<Body> {
+    if !grpc {
+        return plain(StatusCode::OK, Bytes::new());
+    }
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", 0.into());
+    let body = Full::new(framed(&Bytes::new())).with_trailers(std::future::ready(Some(Ok(trailers))));
+    let response = Response::builder().header(CONTENT_TYPE, "application/grpc");
+    response.body(Body::new(body)).expect("the header is sound")
 }
 
 fn framed(message: &Bytes) -> Bytes {

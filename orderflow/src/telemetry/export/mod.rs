@@ -19,7 +19,8 @@ use anyhow::{Context, Result, anyhow};
 use opentelemetry_sdk::{Resource, trace::SpanData};
 use tokio::{runtime, sync::watch, time::Instant};
 
-pub(super) use records::{Logs, Spans};
+pub(super) use records::Logs;
+pub use records::Spans;
 pub(super) use report::{Address, Report};
 
 use super::Recent;

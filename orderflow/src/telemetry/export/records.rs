@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
 };
 
 use super::{otlp::Log, queue::Queue};
-use crate::telemetry::{Recent, Work, bounds::shortened};
+use crate::telemetry::{Answered, Recent, Work, bounds::shortened};
 
 /// The most bytes of a text that leaves the process: an attribute's, and a log message.
 const TEXT: usize = 1_024;
@@ -26,11 +26,35 @@ thread_local! {
     pub(super) static SENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps every span that has ended, and has it sent where there is a collector.
-#[derive(Debug)]
-pub(in crate::telemetry) struct Spans {
-    pub(in crate::telemetry) recent: Recent,
+/// Keeps every span that has ended, and has it sent where there is a collector. Clones are the same. The default sends
+/// nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Spans {
+    pub(super) recent: Recent,
     pub(super) queue: Option<Arc<Queue<SpanData>>>,
+}
+
+impl Spans {
+    /// Keeps spans and sends none.
+    #[cfg(test)]
+    pub(in crate::telemetry) fn keeping(recent: Recent) -> Self {
+        Self { recent, queue: None }
+    }
+
+    /// Takes the span of a request. It is sent if it is traced, and kept if that is wanted.
+    pub fn answered(&self, request: &Answered<'_>, kept: bool) {
+        let queue = self.queue.as_ref().filter(|_| request.work.trace().sampled);
+        if !kept && queue.is_none() {
+            return;
+        }
+        let span = request.span();
+        if kept {
+            self.recent.ended(&span);
+        }
+        if let Some(queue) = queue {
+            queue.push(span);
+        }
+    }
 }
 
 impl SpanProcessor for Spans {

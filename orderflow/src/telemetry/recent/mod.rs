@@ -24,25 +24,6 @@ const STATEMENTS: usize = 50;
 const KEPT: usize = 200;
 const SLOW: Duration = Duration::from_secs(1);
 
-/// A request that was not traced and is kept all the same, since it failed or was slow.
-#[derive(Debug, Clone)]
-pub struct Outline {
-    /// Its place in a trace.
-    pub context: TraceContext,
-    /// Its identifier.
-    pub request: String,
-    /// Its method.
-    pub method: &'static str,
-    /// Its route.
-    pub route: &'static str,
-    /// The status of its answer.
-    pub status: u16,
-    /// When it came.
-    pub started: SystemTime,
-    /// How long it took.
-    pub took: Duration,
-}
-
 /// A statement that took long.
 #[derive(Debug, Clone)]
 pub struct SlowStatement {
@@ -95,17 +76,15 @@ impl Recent {
         Self(Arc::new(Kept { rings: Mutex::new(Rings::new(kept, slow)), statements: Mutex::default() }))
     }
 
-    /// Keeps a span that has ended, for as long as its trace is kept.
+    /// Keeps a span that has ended, for as long as its trace is kept. A request that was not traced is all that is known of
+    /// its trace; whoever tells of those sees to it that there are not too many.
     pub(super) fn ended(&self, span: &SpanData) {
         let (trace, step, root) = trace::parts(span);
-        held(&self.0.rings).ended(trace, step, root);
-    }
-
-    /// Keeps a request that was not traced. Whoever tells of them sees to it that there are not too many.
-    pub fn outline(&self, outline: Outline) {
-        let trace = outline.context.trace;
-        let (step, root) = trace::outlined(outline);
-        held(&self.0.rings).outlined(trace, step, root);
+        let mut rings = held(&self.0.rings);
+        match root {
+            Some(root) if !span.span_context.is_sampled() => rings.outlined(trace, step, root),
+            root => rings.ended(trace, step, root),
+        }
     }
 
     /// The traces that are looked for, the newest first.
@@ -139,17 +118,14 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::{Answered, Work};
 
-    fn outline(second: u64) -> Outline {
-        Outline {
-            context: TraceContext::root(false),
-            request: "r-1".to_owned(),
-            method: "GET",
-            route: "/api/stats",
-            status: 503,
-            started: SystemTime::UNIX_EPOCH + Duration::from_secs(second),
-            took: Duration::from_millis(3),
-        }
+    fn refused(second: u64) -> SpanData {
+        let started = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+        let (name, method, route) = ("GET /api/stats", "GET", "/api/stats");
+        let work = &Work::new(TraceContext::root(false), Some("r-1"));
+        Answered { work, parent: None, name, method, route, status: 503, started, took: Duration::from_millis(3) }
+            .span()
     }
 
     #[test]
@@ -157,7 +133,7 @@ mod tests {
         let recent = Recent::new(10, SLOW);
         for second in [100, 101] {
             for _ in 0..1_000 {
-                recent.outline(outline(second));
+                recent.ended(&refused(second));
             }
         }
         let found = recent.traces(&Search { limit: 50, ..Search::default() });

@@ -12,7 +12,6 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::json;
 
-use super::Outline;
 use crate::telemetry::bounds::shortened;
 
 /// The most spans that are kept of a trace.
@@ -156,27 +155,6 @@ pub(super) fn parts(span: &SpanData) -> (TraceId, Step, Option<Root>) {
         }
     });
     (span.span_context.trace_id(), step, root)
-}
-
-/// What is kept of a request that was not traced.
-pub(super) fn outlined(outline: Outline) -> (Step, Root) {
-    let Outline { context, request, method, route, status, started, took } = outline;
-    let name: Cow<'static, str> = format!("{method} {route}").into();
-    let failed = status >= 500;
-    let attributes = vec![(Key::from_static_str("http.response.status_code"), json!(status))];
-    let step = Step {
-        span: context.span,
-        parent: None,
-        name: name.clone(),
-        kind: "server",
-        started,
-        took,
-        error: failed,
-        attributes,
-    };
-    let (route, status) = (Some(route.to_owned()), Some(status));
-    let request = Some(shortened(&request, TEXT).to_owned()).filter(|request| !request.is_empty());
-    (step, Root { name, request, route, status, started, took, failed })
 }
 
 fn kind(kind: &SpanKind) -> &'static str {
