@@ -14,6 +14,9 @@ use crate::{
     scale::figure,
 };
 
+/// The widgets there are.
+pub const NAMES: [&str; 4] = ["percentile-merge", "queue-wait", "coordinated-omission", "burn-rate"];
+
 /// What stands in for a widget where no script runs.
 struct Still {
     title: &'static str,
@@ -28,19 +31,18 @@ struct Still {
 /// # Errors
 /// Names the widgets there are when `name` is none of them; says what cannot be drawn.
 pub fn show(name: &str, id: &str) -> Result<String, String> {
-    let widgets = [
-        ("percentile-merge", percentile_merge::still as fn(&str) -> Result<Still, String>),
-        ("queue-wait", queue_wait::still),
-        ("coordinated-omission", coordinated_omission::still),
-        ("burn-rate", burn_rate::still),
-    ];
-    let Some((_, still)) = widgets.iter().find(|(known, _)| *known == name) else {
-        let names = widgets.map(|(known, _)| known);
-        let near = nearest(name, names)
-            .map_or_else(|| format!("; there are {}", names.join(", ")), |near| format!("; did you mean `{near}`?"));
-        return Err(format!("there is no widget `{name}`{near}"));
+    let still = match name {
+        "percentile-merge" => percentile_merge::still(id),
+        "queue-wait" => queue_wait::still(id),
+        "coordinated-omission" => coordinated_omission::still(id),
+        "burn-rate" => burn_rate::still(id),
+        _ => {
+            let near = nearest(name, NAMES)
+                .map_or_else(|| format!("there are {}", NAMES.join(", ")), |near| format!("did you mean `{near}`?"));
+            Err(format!("there is no widget `{name}`; {near}"))
+        }
     };
-    let Still { title, drawing, words } = still(id)?;
+    let Still { title, drawing, words } = still?;
     Ok(format!(
         "<{name}>\n<figure class=\"widget-figure\">\n<div class=\"scroll\" role=\"group\" aria-label=\"{}\" tabindex=\"0\">\n\
          {drawing}\n</div>\n<figcaption><p class=\"caption\">{}</p>\n<p>{}</p>\n<p class=\"origin\">Computed when the book was \
@@ -83,6 +85,15 @@ mod tests {
         let ranks =
             [(10, 990), (100, 990), (1000, 999), (1, 500), (200, 990)].map(|(count, of)| nearest_rank(count, of));
         assert_eq!(ranks, [10, 99, 999, 1, 198]);
+    }
+
+    #[test]
+    fn every_widget_has_a_still() {
+        for name in NAMES {
+            let html = show(name, "x").unwrap();
+            assert!(html.starts_with(&format!("<{name}>\n")) && html.contains("<svg "), "{html}");
+            assert!(!html.contains("\n\n"), "a blank line would end the HTML in Markdown: {html}");
+        }
     }
 
     #[test]

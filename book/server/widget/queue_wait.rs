@@ -35,7 +35,7 @@ pub(super) fn still(id: &str) -> Result<Still, String> {
     let words = format!(
         "One server that needs {} for a request on average, and gets {} requests a second, is busy {} % of the time. A request \
          waits {} on average and is answered after {}. Little's law: {}/s × {} = {} requests are there at a time. With more \
-         servers and one line before them all, waiting begins later, and then rises as steeply. Arrivals are taken to be \
+         servers and one line before them all, waiting begins later, and then rises more steeply. Arrivals are taken to be \
          independent (Poisson) and service times exponential.",
         time(service),
         figure(rate),
