@@ -41,7 +41,7 @@ fn latencies(open: bool) -> Vec<u64> {
 pub(super) fn still(id: &str) -> Result<Still, String> {
     let loads = [("closed load", latencies(false)), ("open load", latencies(true))];
     let percentile = |took: &[u64], of: u64| took[nearest_rank(took.len() as u64, of) as usize - 1] as f64 / 1e6;
-    let bars: Vec<Bar> = [(500, "p50"), (900, "p90"), (990, "p99"), (999, "p99.9")]
+    let bars: Vec<Bar> = [(500, "p50"), (900, "p90"), (990, "p99")]
         .into_iter()
         .flat_map(|(of, name)| {
             loads

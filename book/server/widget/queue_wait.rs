@@ -22,7 +22,7 @@ fn wait(servers: u32, utilisation: f64) -> f64 {
 pub(super) fn still(id: &str) -> Result<Still, String> {
     let line = |servers: u32| Series {
         label: if servers == 1 { "1 server".into() } else { format!("{servers} servers") },
-        points: (0..=18).map(|n| f64::from(n) * 0.05).map(|busy| [100.0 * busy, wait(servers, busy)]).collect(),
+        points: (0..=90).map(|percent| [f64::from(percent), wait(servers, f64::from(percent) / 100.0)]).collect(),
     };
     let axis = |label: &str| Axis { label: label.into(), log: false };
     let title = "Mean wait over utilisation, by the number of servers";
