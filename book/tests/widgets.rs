@@ -278,7 +278,17 @@ async fn without_scripts_a_figure_says_what_the_widget_begins_with() {
         begins.push(page.status(name).await);
     }
     page.chrome.without_scripts().await;
+    page.chrome.width(360).await;
     page.open().await;
+    fits(&page.chrome, "a page without scripts").await;
+    let faint = format!(
+        "{CONTRAST}
+         const words = [...document.querySelectorAll('.widget-figure p')].filter((element) => contrast(element) < 4.5);
+         const drawn = [...document.querySelectorAll('.widget-figure text')]
+            .filter((element) => ratio(rgb(getComputedStyle(element).fill), behind(element)) < 4.5);
+         return [...words, ...drawn].map((element) => element.textContent)"
+    );
+    assert_eq!(page.chrome.js(&faint).await, json!([]), "too faint");
     for (name, status) in NAMES.iter().zip(begins) {
         assert_eq!(
             page.chrome.js(&format!("return !!document.querySelector('{name} [role=status]')")).await,
