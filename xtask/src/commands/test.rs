@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 
 use crate::{
-    commands::{doctor, start, verify},
+    commands::{doctor, evidence, start, verify},
     compile::cargo,
     course::{Course, files_below},
     grade::find_program,
@@ -63,6 +63,12 @@ pub(crate) fn run(course: &Course, only: &[String]) -> Result<Exit> {
     }
     let failed = results.iter().filter(|(_, passed, _)| !passed).count();
     println!("steps: {} passed, {failed} failed", results.len() - failed);
+    // Only said: evidence is measured on a quiet machine, which this one may not be.
+    if only.is_empty()
+        && let Some(stale) = evidence::stale(course)?
+    {
+        println!("{stale}; `cargo xtask evidence --check` says which");
+    }
     Ok(Exit::passed(failed == 0))
 }
 

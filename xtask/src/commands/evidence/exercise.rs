@@ -24,6 +24,8 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
     let slug = &exercise.slug;
     let starters = Submission::starters(&course.catalogue);
     let solutions = Submission::solutions(&course.catalogue);
+    // Taken first: what is changed while this measures may not be in the figures.
+    let sources = super::sources::digests(course, &super::sources::of_exercise(exercise))?;
     let figures = figures(course, exercise, &solutions)?;
     for name in wanted(course, exercise)? {
         let (title, figure) = match name.strip_prefix(&format!("{slug}-")) {
@@ -38,7 +40,7 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
                 (title.clone(), figure.clone())
             }
         };
-        super::write(course, &name, &title, slug, figure)?;
+        super::write(course, &name, &title, slug, sources.clone(), figure)?;
     }
     Ok(())
 }
@@ -54,7 +56,7 @@ fn unknown(exercise: &Exercise, name: &str) -> Stop {
 }
 
 /// The names of this exercise's evidence in its chapter, each once.
-fn wanted(course: &Course, exercise: &Exercise) -> Result<Vec<String>> {
+pub(super) fn wanted(course: &Course, exercise: &Exercise) -> Result<Vec<String>> {
     let page = course.root().join("book/src").join(&exercise.spec.chapter);
     let text = fs::read_to_string(&page).with_context(|| page.display().to_string())?;
     let mut names: Vec<String> = Vec::new();
@@ -130,7 +132,7 @@ fn flamegraph(
     name: &str,
 ) -> Result<(String, Figure)> {
     let file = format!("{name}.svg");
-    let dir = course.root().join("book/evidence");
+    let dir = course.root().join(super::DIRECTORY);
     fs::create_dir_all(&dir)?;
     bench::draw(course, exercise, submission, &dir.join(&file))?;
     let title = format!("Where {whose} of {} spends its time", exercise.slug);
