@@ -18,6 +18,8 @@ use crate::{
 
 /// Verdicts that a figure is the median of.
 const TIMES: usize = 5;
+/// Functions that the text beside a flamegraph names.
+const MOST_NAMED: usize = 8;
 
 pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
     let _alone = state::one_at_a_time(course)?;
@@ -134,10 +136,37 @@ fn flamegraph(
     let file = format!("{name}.svg");
     let dir = course.root().join(super::DIRECTORY);
     fs::create_dir_all(&dir)?;
-    bench::draw(course, exercise, submission, &dir.join(&file))?;
+    let picture = dir.join(&file);
+    bench::draw(course, exercise, submission, &picture)?;
     let title = format!("Where {whose} of {} spends its time", exercise.slug);
-    let alt = format!("Flamegraph of {whose}: each box is a function, as wide as its share of the samples.");
+    let widest = widest(&fs::read_to_string(&picture).with_context(|| picture.display().to_string())?);
+    let shares: Vec<_> = widest.iter().map(|(name, share)| format!("{name} {share:.0} %")).collect();
+    let alt = format!(
+        "Flamegraph of {whose}: each box is a function, as wide as its share of the samples. The widest: {}.",
+        shares.join(", ")
+    );
     Ok((title, Figure::Svg { file, alt }))
+}
+
+/// The functions with the widest boxes of a flamegraph and their shares in percent, for whoever cannot see it. Each box has a
+/// title of its own, such as `row (224 samples, 39.79%)`.
+fn widest(svg: &str) -> Vec<(String, f64)> {
+    let mut found: Vec<(String, f64)> = Vec::new();
+    for title in svg.split("<title>").skip(1).filter_map(|rest| rest.split("</title>").next()) {
+        let Some((name, counts)) = title.rsplit_once(" (") else { continue };
+        let share = counts.rsplit_once(", ").and_then(|(_, share)| share.trim_end_matches("%)").parse::<f64>().ok());
+        let Some(share) = share.filter(|_| name != "all" && !name.contains("closure")) else { continue };
+        let name = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")]
+            .iter()
+            .fold(name.to_owned(), |name, (from, to)| name.replace(from, to));
+        match found.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, widest)) => *widest = widest.max(share),
+            None => found.push((name, share)),
+        }
+    }
+    found.sort_by(|a, b| b.1.total_cmp(&a.1));
+    found.truncate(MOST_NAMED);
+    found
 }
 
 fn heap(course: &Course, exercise: &Exercise, submission: &Submission, whose: &str) -> Result<(String, Figure)> {
@@ -146,4 +175,24 @@ fn heap(course: &Course, exercise: &Exercise, submission: &Submission, whose: &s
     let columns = ["function and line", "allocations", "bytes"].map(String::from).to_vec();
     let title = format!("What {whose} of {} allocates", exercise.slug);
     Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_widest_boxes_of_a_flamegraph_are_named_once() {
+        let boxes = [
+            "all (400 samples, 100%)",
+            "(closure#2) (400 samples, 100.00%)",
+            "free (20 samples, 5.00%)",
+            "row (300 samples, 75.00%)",
+            "free (40 samples, 10.00%)",
+            "&amp;str as Display (8 samples, 2.00%)",
+        ];
+        let svg: String = boxes.iter().map(|name| format!("<g><title>{name}</title></g>")).collect();
+        let expected = [("row", 75.0), ("free", 10.0), ("&str as Display", 2.0)];
+        assert_eq!(widest(&svg), expected.map(|(name, share)| (name.to_owned(), share)));
+    }
 }
