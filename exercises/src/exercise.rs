@@ -32,7 +32,7 @@ pub struct Spec {
     pub lesson: String,
     /// The chapter that leads to it, relative to `book/src`.
     pub chapter: String,
-    /// How long a learner who has read the chapter needs.
+    /// How long a learner needs in all: for the chapter, at 200 words a minute, and for the exercise.
     pub minutes: u32,
     /// Files a learner edits, relative to the exercise's directory; all of them under `src/`.
     #[serde(default = "only_lib")]
