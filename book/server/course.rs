@@ -1,5 +1,5 @@
-//! The preprocessor: puts exercise cards and measured figures where a page asks for them, and collects everything that
-//! is wrong with the prose, so that one build reports it all.
+//! The preprocessor: puts exercise cards, measured figures and widgets where a page asks for them, and collects
+//! everything that is wrong with the prose, so that one build reports it all.
 
 use std::{
     collections::BTreeSet,
@@ -17,6 +17,7 @@ use crate::{
     directive::Directive,
     figure,
     prose::{Page, SectionLink},
+    widget,
 };
 
 /// What a pass over the pages found out.
@@ -89,9 +90,13 @@ impl Course {
                 found.pictures.extend(shown.picture);
                 shown.html
             }
+            "widget" => widget::show(directive.argument, &format!("widget-{}", directive.range.start))?,
             other => {
-                let near = nearest(other, ["exercise", "exercises", "evidence", "include", "rustdoc_include", "title"])
-                    .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                let near = nearest(
+                    other,
+                    ["exercise", "exercises", "evidence", "widget", "include", "rustdoc_include", "title"],
+                )
+                .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                 return Err(format!(
                     "there is no directive `{other}`{near} (to show it as text, put a backslash before it)"
                 ));

@@ -18,3 +18,4 @@ mod scale;
 pub mod serve;
 pub mod site;
 mod watch;
+pub mod widget;

@@ -11,7 +11,10 @@ use std::{
 use catalogue::{Problem, nearest};
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
-use crate::directive::{Directive, directives, line_of};
+use crate::{
+    directive::{Directive, directives, line_of},
+    widget,
+};
 
 /// One page of the book.
 #[derive(Debug, Clone)]
@@ -190,6 +193,12 @@ impl Page {
         }
         for range in &self.html {
             let html = &self.text[range.clone()];
+            if let Some(name) = widget::NAMES.into_iter().find(|name| html.contains(&format!("<{name}"))) {
+                let what = format!(
+                    "without scripts <{name}> shows nothing; write {{{{#widget {name}}}}}, which draws a figure for that"
+                );
+                found.push(self.problem(range.start, what));
+            }
             if ["src=\"http", "src=\"//", "<link", "<script"].iter().any(|fetching| html.contains(fetching)) {
                 found.push(
                     self.problem(range.start, "a page loads nothing of its own; put scripts and styles in book/theme/"),

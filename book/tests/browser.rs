@@ -11,7 +11,10 @@ use std::{
 };
 
 use catalogue::{Catalogue, Status};
-use chrome::{Chrome, available};
+use chrome::{
+    Chrome, available,
+    look::{CONTRAST, fits},
+};
 use sample::{Server, copy, verdict};
 use serde_json::json;
 use tempfile::TempDir;
@@ -48,33 +51,6 @@ fn card(root: &Path) -> (String, String) {
     };
     Catalogue::read(root).slugs().find_map(shown).expect("some page of the book has the card of an exercise")
 }
-
-/// A script's functions for contrast as WCAG 2.2 defines it: against the nearest background that is painted.
-const CONTRAST: &str = r#"
-    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-    const rgb = (colour) => {
-        canvas.clearRect(0, 0, 1, 1);
-        canvas.fillStyle = colour;
-        canvas.fillRect(0, 0, 1, 1);
-        return [...canvas.getImageData(0, 0, 1, 1).data];
-    };
-    const luminance = (colour) => {
-        const [r, g, b] = colour.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const behind = (element) => {
-        for (let at = element; at; at = at.parentElement) {
-            const colour = rgb(getComputedStyle(at).backgroundColor);
-            if (colour[3] === 255) return colour;
-        }
-        return [255, 255, 255, 255];
-    };
-    const ratio = (...colours) => {
-        const [a, b] = colours.map(luminance);
-        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    };
-    const contrast = (element) => ratio(rgb(getComputedStyle(element).color), behind(element));
-"#;
 
 #[tokio::test]
 async fn a_card_shows_a_verdict_as_it_is_made() {
@@ -194,18 +170,6 @@ async fn the_keyboard_reaches_and_opens_a_hint() {
     chrome.client.active_element().await.unwrap().send_keys("\u{e007}").await.unwrap();
     assert_ne!(chrome.js(open).await, before);
     chrome.stop().await;
-}
-
-/// Holds the page in a window of 360 px to scrolling in one direction only.
-async fn fits(chrome: &Chrome, page: &str) {
-    // mdBook's text scrolls in a box of its own, so the window's width alone would prove nothing.
-    let widths = chrome
-        .js("const text = document.getElementById('mdbook-content'), page = document.scrollingElement;
-             return [page.scrollWidth, innerWidth, text.scrollWidth, text.clientWidth]")
-        .await;
-    let widths: Vec<u64> = serde_json::from_value(widths).unwrap();
-    assert_eq!(widths[1], 360);
-    assert!(widths[0] <= widths[1] && widths[2] <= widths[3], "{page} scrolls sideways: {widths:?}");
 }
 
 #[tokio::test]

@@ -100,6 +100,8 @@ fn bad_pages_are_refused_with_file_line_and_advice() {
         ("{{#exercise sampel}}", "no exercise `sampel`; did you mean `sample`?"),
         ("{{#exercises 7}}", "no exercises are in part `7`; there are parts 1"),
         ("{{#evidence raged}}", "no evidence `raged` (book/evidence/raged.json); did you mean `ragged`?"),
+        ("{{#widget burn-rat}}", "no widget `burn-rat`; did you mean `burn-rate`?"),
+        ("<burn-rate></burn-rate>", "without scripts <burn-rate> shows nothing; write {{#widget burn-rate}}"),
         ("{{#evidence zzzzzzzz}}", "make it with `cargo xtask evidence`"),
         ("{{#evidence ../it}}", "no evidence `../it`"),
         ("{{#evidence broken}}", "book/evidence/broken.json is not valid evidence: missing field `command` at line 2"),

@@ -1,6 +1,8 @@
 //! A headless Chromium under chromedriver, both of which end with the test, however that ends.
 #![allow(dead_code, reason = "each test target uses a part of this")]
 
+pub(crate) mod look;
+
 use std::{
     env,
     io::{BufRead, BufReader, Lines, Read, Write},
@@ -155,6 +157,13 @@ impl Chrome {
     pub(crate) async fn less_motion(&self) {
         let wish = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });
         self.vendor("goog/cdp/execute", json!({ "cmd": "Emulation.setEmulatedMedia", "params": wish })).await;
+    }
+
+    /// As if the reader's browser ran no scripts; those of a test still run.
+    pub(crate) async fn without_scripts(&self) {
+        let disabled = json!({ "value": true });
+        self.vendor("goog/cdp/execute", json!({ "cmd": "Emulation.setScriptExecutionDisabled", "params": disabled }))
+            .await;
     }
 
     /// Everything on the browser's console since it was last asked: errors, warnings, failed requests.
