@@ -200,8 +200,10 @@ fn more_errors(t: &mut Trial, service: &mut Service) -> Outcome {
 fn no_traffic(t: &mut Trial) -> Outcome {
     let objective = objective(&mut t.rng);
     let empty = |t: &mut Trial| Service::new(objective, &mut t.rng);
+    let shares =
+        |service: &Service, what: &str| [1, 5, 60, 4_320].into_iter().try_for_each(|window| service.agrees(what, window));
     let all = |service: &Service, what: &str| {
-        [1, 5, 60, 4_320].into_iter().try_for_each(|window| service.agrees(what, window))?;
+        shares(service, what)?;
         service.agrees_on_the_alert(what)
     };
     all(&empty(t), "nothing was ever recorded")?;
@@ -211,16 +213,17 @@ fn no_traffic(t: &mut Trial) -> Outcome {
     all(&idle, "100 idle minutes were recorded, with no request in any")?;
 
     let mut night = empty(t);
-    (0..30).for_each(|_| night.minute(180, 20));
-    (0..60).for_each(|_| night.minute(0, 0));
-    let what =
-        "half an hour in which a tenth failed, then an hour of idle minutes, each recorded with 0 good and 0 bad";
-    night.agrees(what, 70)?;
+    for minute in 0..30 {
+        if minute % 3 == 1 { night.minute(0, 0) } else { night.minute(40, 160) }
+    }
+    let what = "half an hour in which most requests failed, every third minute idle and recorded with 0 good and 0 bad";
     all(&night, what)?;
-    night.minute(100, 100);
-    all(&night, "the same, and then a minute in which half of 200 requests failed")?;
+    (0..60).for_each(|_| night.minute(0, 0));
+    shares(&night, "the same, and then an hour of idle minutes")?;
+    night.minute(40, 160);
+    all(&night, "the same, and then another minute like the first")?;
     night.now += 7_200;
-    all(&night, "the same, and then two hours in which nothing was recorded")?;
+    shares(&night, "the same, and then two hours in which nothing was recorded")?;
 
     for (good, bad) in [(1, 0), (0, 1), (0, 9), (0, 10), (1, 10)] {
         let mut only = empty(t);
