@@ -1,9 +1,14 @@
 //! The figures of one exercise's chapter: what its page asks for with `{{#evidence SLUG-...}}`, and nothing else.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use anyhow::{Context, Result};
-use catalogue::{Exercise, Report, evidence::Figure, number};
+use anyhow::{Context, Result, bail};
+use catalogue::{
+    Exercise, Report,
+    evidence::{Axis, Figure, Series},
+    number,
+};
+use serde::de::DeserializeOwned;
 
 use crate::{
     commands::bench::{self, Site},
@@ -32,6 +37,12 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
             Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name)?,
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
             Some("heap-solution") => heap(course, exercise, &solutions, "the solution")?,
+            Some(of) if let Some(check) = of.strip_prefix("alive-starter-") => {
+                alive(course, exercise, &starters, "the starter", check)?
+            }
+            Some(of) if let Some(check) = of.strip_prefix("alive-solution-") => {
+                alive(course, exercise, &solutions, "the solution", check)?
+            }
             _ => {
                 let drawn = figures.iter().find(|(drawn, ..)| *drawn == name);
                 let (_, title, figure) = drawn.ok_or_else(|| unknown(exercise, &name))?;
@@ -47,8 +58,9 @@ fn unknown(exercise: &Exercise, name: &str) -> Stop {
     let slug = &exercise.slug;
     let what = format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
     let next = format!(
-        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, and \
-         what bench.rs defines with `.figure(..)`."
+        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, \
+         {slug}-alive-starter-CHECK or -solution-CHECK, and what bench.rs and checks.rs define with `.figure(..)` and \
+         `.compared(..)`."
     );
     Stop::broken(what, next)
 }
@@ -67,11 +79,59 @@ fn wanted(course: &Course, exercise: &Exercise) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// What `bench.rs` draws of the reference solution: name, title, figure.
-fn figures(course: &Course, exercise: &Exercise, solutions: &Submission) -> Result<Vec<(String, String, Figure)>> {
+/// A figure by name, with its title.
+type Named = (String, String, Figure);
+
+/// What `bench.rs` and `checks.rs` draw: of the reference solution, and of others beside it where answers are compared.
+fn figures(course: &Course, exercise: &Exercise, solutions: &Submission) -> Result<Vec<Named>> {
     let binaries = built(course, exercise, solutions)?;
-    let output = Command::new(&binaries.bench).arg("--figures").output()?;
+    let mut figures: Vec<Named> = drawn(exercise, &binaries.bench)?;
+    for (name, title, wrong, figure) in drawn::<Compared>(exercise, &binaries.checks)? {
+        let figure = if wrong.is_empty() { figure } else { compared(course, exercise, &name, &wrong, figure)? };
+        figures.push((name, title, figure));
+    }
+    Ok(figures)
+}
+
+/// A figure by name, with its title and the wrong answers whose lines it wants beside the solution's.
+type Compared = (String, String, Vec<String>, Figure);
+
+fn drawn<T: DeserializeOwned>(exercise: &Exercise, program: &Path) -> Result<Vec<T>> {
+    let output = Command::new(program).arg("--figures").output()?;
     serde_json::from_slice(&output.stdout).with_context(|| format!("the figures of {}", exercise.slug))
+}
+
+/// The lines of the starter, of some wrong answers and of the solution in one figure, each named after its answer.
+fn compared(
+    course: &Course,
+    exercise: &Exercise,
+    figure: &str,
+    wrong: &[String],
+    solution: Figure,
+) -> Result<Figure> {
+    let wrong = wrong.iter().map(|name| Submission::answer(&course.catalogue, exercise, "wrong", name));
+    let others = std::iter::once(Submission::starters(&course.catalogue)).chain(wrong);
+    let mut lines = Vec::new();
+    for submission in others {
+        let figures: Vec<Compared> = drawn(exercise, &built(course, exercise, &submission)?.checks)?;
+        let own = figures.into_iter().find_map(|(name, .., own)| (name == figure).then_some(own));
+        lines.extend(named(own.context("every answer draws the same figures")?, &answer(&submission.name))?.2);
+    }
+    let (x, y, series) = named(solution, "solution")?;
+    lines.extend(series);
+    Ok(Figure::Lines { x, y, series: lines })
+}
+
+/// The axes and lines of a figure, with this name on each line.
+fn named(figure: Figure, name: &str) -> Result<(Axis, Axis, Vec<Series>)> {
+    let Figure::Lines { x, y, series } = figure else { bail!("only lines can be compared") };
+    Ok((x, y, series.into_iter().map(|line| Series { label: name.to_owned(), ..line }).collect()))
+}
+
+/// What tables and legends call an answer: `starter`, `wrong: half fix`.
+fn answer(submission: &str) -> String {
+    let one = submission.strip_suffix('s').filter(|_| !submission.contains('/')).unwrap_or(submission);
+    one.replace("wrong/", "wrong: ").replace('-', " ")
 }
 
 fn built(course: &Course, exercise: &Exercise, submission: &Submission) -> Result<compile::Binaries> {
@@ -107,8 +167,7 @@ fn verdicts(course: &Course, exercise: &Exercise) -> Result<Figure> {
 
 fn row(exercise: &Exercise, reports: &[Report]) -> Vec<String> {
     let last = &reports[reports.len() - 1];
-    let name = last.submission.strip_suffix('s').filter(|_| !last.submission.contains('/')).unwrap_or(&last.submission);
-    let mut cells = vec![name.replace("wrong/", "wrong: ").replace('-', " ")];
+    let mut cells = vec![answer(&last.submission)];
     for spec in &exercise.spec.checks {
         let mut figures: Vec<f64> = reports.iter().filter_map(|report| report.check(&spec.name)?.measured).collect();
         figures.sort_by(f64::total_cmp);
@@ -139,9 +198,29 @@ fn flamegraph(
 }
 
 fn heap(course: &Course, exercise: &Exercise, submission: &Submission, whose: &str) -> Result<(String, Figure)> {
-    let sites = bench::heap_sites(course, exercise, submission, &course.target.join("evidence-heap.json"))?;
+    let sites = bench::heap_sites(course, exercise, submission, None, &course.target.join("evidence-heap.json"))?;
     let row = |site: &Site| vec![site.name.clone(), number(site.allocations as f64), number(site.bytes as f64)];
     let columns = ["function and line", "allocations", "bytes"].map(String::from).to_vec();
     let title = format!("What {whose} of {} allocates", exercise.slug);
+    Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
+}
+
+/// What `check` leaves alive, by the line that asked for it, most first.
+fn alive(
+    course: &Course,
+    exercise: &Exercise,
+    submission: &Submission,
+    whose: &str,
+    check: &str,
+) -> Result<(String, Figure)> {
+    let file = course.target.join("evidence-heap.json");
+    let mut sites = bench::heap_sites(course, exercise, submission, Some(check), &file)?;
+    sites.sort_by_key(|site| std::cmp::Reverse((site.at_peak, site.at_end)));
+    let row = |site: &Site| {
+        let bytes = [site.bytes, site.at_peak, site.at_end].map(|bytes| number(bytes as f64));
+        std::iter::once(site.name.clone()).chain(bytes).collect()
+    };
+    let columns = ["function and line", "bytes in all", "alive at the peak", "alive at the end"].map(String::from).to_vec();
+    let title = format!("What {whose} of {} holds in {check}", exercise.slug);
     Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
 }
