@@ -7,7 +7,8 @@ use harness::{
 use leak_hunt as yours;
 
 use crate::{
-    ALL, ARTICLES, baseline,
+    alive::{ALL, ARTICLES},
+    baseline,
     inputs::{self, CAPACITY, customer},
 };
 
