@@ -95,6 +95,8 @@ enum Verb {
     Profile {
         /// Exercise, as `cargo xtask list` names it
         slug: String,
+        /// Whose allocations the table is about; without it, those of the first check that measures any
+        check: Option<String>,
         /// Do not open the flamegraph
         #[arg(long)]
         no_open: bool,
@@ -227,7 +229,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Verb::Solution { slug, give_up } => learner::solution(&course, &slug, give_up),
         Verb::Reset { slug } => learner::reset(&course, &slug),
         Verb::Bench { slug, rest } => bench::bench(&course, &slug, &rest),
-        Verb::Profile { slug, no_open } => bench::profile(&course, &slug, !no_open),
+        Verb::Profile { slug, check, no_open } => bench::profile(&course, &slug, check.as_deref(), !no_open),
         Verb::Pack { output } => learner::pack(&course, &output),
         Verb::Load(arguments) => load::run(&course, &arguments),
         Verb::Budget(arguments) => budget::run(&course, &arguments),

@@ -5,7 +5,8 @@
 //!
 //! The same two binaries serve three readers: `cargo xtask check` runs them with `--graded` and reads findings from a
 //! channel that a submission cannot forge ([`catalogue::channel`]); `cargo test` and `cargo bench` run them as any other
-//! test and criterion bench; `cargo xtask profile` runs them with `--profile FILE`.
+//! test and criterion bench; `cargo xtask profile` runs them with `--profile FILE`, and `cargo xtask evidence` with
+//! `--figures`.
 
 mod bench;
 #[cfg(all(unix, feature = "profile"))]
@@ -21,7 +22,7 @@ pub use catalogue::evidence;
 #[doc(hidden)]
 pub use dhat;
 pub use fastrand::Rng;
-pub use heap::{Heap, heap};
+pub use heap::{Heap, Meter, heap, heap_metered};
 pub use paired::Estimate;
 pub use suite::Checks;
 pub use trial::{Expectation, Failed, Outcome, Trial};

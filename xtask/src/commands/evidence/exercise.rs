@@ -1,12 +1,20 @@
 //! The figures of one exercise's chapter: what its page asks for with `{{#evidence SLUG-...}}`, and nothing else.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use anyhow::{Context, Result};
-use catalogue::{Exercise, Report, evidence::Figure, number};
+use anyhow::{Context, Result, bail};
+use catalogue::{
+    Exercise, Report,
+    evidence::{Axis, Figure, Series},
+    number,
+};
+use serde::de::DeserializeOwned;
 
 use crate::{
-    commands::bench::{self, Site},
+    commands::{
+        bench::{self, Site},
+        evidence::widest,
+    },
     compile::{self, Built},
     compose::{self, Purpose},
     course::Course,
@@ -18,8 +26,6 @@ use crate::{
 
 /// Verdicts that a figure is the median of.
 const TIMES: usize = 5;
-/// Functions that the text beside a flamegraph names.
-const MOST_NAMED: usize = 8;
 
 pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
     let _alone = state::one_at_a_time(course)?;
@@ -36,6 +42,12 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
             Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name)?,
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
             Some("heap-solution") => heap(course, exercise, &solutions, "the solution")?,
+            Some(of) if let Some(check) = of.strip_prefix("alive-starter-") => {
+                alive(course, exercise, &starters, "the starter", check)?
+            }
+            Some(of) if let Some(check) = of.strip_prefix("alive-solution-") => {
+                alive(course, exercise, &solutions, "the solution", check)?
+            }
             _ => {
                 let drawn = figures.iter().find(|(drawn, ..)| *drawn == name);
                 let (_, title, figure) = drawn.ok_or_else(|| unknown(exercise, &name))?;
@@ -51,8 +63,9 @@ fn unknown(exercise: &Exercise, name: &str) -> Stop {
     let slug = &exercise.slug;
     let what = format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
     let next = format!(
-        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, and \
-         what bench.rs defines with `.figure(..)`."
+        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, \
+         {slug}-alive-starter-CHECK or -solution-CHECK, and what bench.rs and checks.rs define with `.figure(..)` and \
+         `.compared(..)`."
     );
     Stop::broken(what, next)
 }
@@ -71,11 +84,53 @@ pub(super) fn wanted(course: &Course, exercise: &Exercise) -> Result<Vec<String>
     Ok(names)
 }
 
-/// What `bench.rs` draws of the reference solution: name, title, figure.
-fn figures(course: &Course, exercise: &Exercise, solutions: &Submission) -> Result<Vec<(String, String, Figure)>> {
+/// A figure by name, with its title.
+type Named = (String, String, Figure);
+
+/// What `bench.rs` and `checks.rs` draw: of the reference solution, and of others beside it where answers are compared.
+fn figures(course: &Course, exercise: &Exercise, solutions: &Submission) -> Result<Vec<Named>> {
     let binaries = built(course, exercise, solutions)?;
-    let output = Command::new(&binaries.bench).arg("--figures").output()?;
+    let mut figures: Vec<Named> = drawn(exercise, &binaries.bench)?;
+    for (name, title, wrong, figure) in drawn::<Compared>(exercise, &binaries.checks)? {
+        let figure = if wrong.is_empty() { figure } else { compared(course, exercise, &name, &wrong, figure)? };
+        figures.push((name, title, figure));
+    }
+    Ok(figures)
+}
+
+/// A figure by name, with its title and the wrong answers whose lines it wants beside the solution's.
+type Compared = (String, String, Vec<String>, Figure);
+
+fn drawn<T: DeserializeOwned>(exercise: &Exercise, program: &Path) -> Result<Vec<T>> {
+    let output = Command::new(program).arg("--figures").output()?;
     serde_json::from_slice(&output.stdout).with_context(|| format!("the figures of {}", exercise.slug))
+}
+
+/// The lines of the starter, of some wrong answers and of the solution in one figure, each named after its answer.
+fn compared(course: &Course, exercise: &Exercise, figure: &str, wrong: &[String], solution: Figure) -> Result<Figure> {
+    let wrong = wrong.iter().map(|name| Submission::answer(&course.catalogue, exercise, "wrong", name));
+    let others = std::iter::once(Submission::starters(&course.catalogue)).chain(wrong);
+    let mut lines = Vec::new();
+    for submission in others {
+        let figures: Vec<Compared> = drawn(exercise, &built(course, exercise, &submission)?.checks)?;
+        let own = figures.into_iter().find_map(|(name, .., own)| (name == figure).then_some(own));
+        lines.extend(named(own.context("every answer draws the same figures")?, &answer(&submission.name))?.2);
+    }
+    let (x, y, series) = named(solution, "solution")?;
+    lines.extend(series);
+    Ok(Figure::Lines { x, y, series: lines })
+}
+
+/// The axes and lines of a figure, with this name on each line.
+fn named(figure: Figure, name: &str) -> Result<(Axis, Axis, Vec<Series>)> {
+    let Figure::Lines { x, y, series } = figure else { bail!("only lines can be compared") };
+    Ok((x, y, series.into_iter().map(|line| Series { label: name.to_owned(), ..line }).collect()))
+}
+
+/// What tables and legends call an answer: `starter`, `wrong: half fix`.
+fn answer(submission: &str) -> String {
+    let one = submission.strip_suffix('s').filter(|_| !submission.contains('/')).unwrap_or(submission);
+    one.replace("wrong/", "wrong: ").replace('-', " ")
 }
 
 fn built(course: &Course, exercise: &Exercise, submission: &Submission) -> Result<compile::Binaries> {
@@ -111,8 +166,7 @@ fn verdicts(course: &Course, exercise: &Exercise) -> Result<Figure> {
 
 fn row(exercise: &Exercise, reports: &[Report]) -> Vec<String> {
     let last = &reports[reports.len() - 1];
-    let name = last.submission.strip_suffix('s').filter(|_| !last.submission.contains('/')).unwrap_or(&last.submission);
-    let mut cells = vec![name.replace("wrong/", "wrong: ").replace('-', " ")];
+    let mut cells = vec![answer(&last.submission)];
     for spec in &exercise.spec.checks {
         let mut figures: Vec<f64> = reports.iter().filter_map(|report| report.check(&spec.name)?.measured).collect();
         figures.sort_by(f64::total_cmp);
@@ -139,7 +193,7 @@ fn flamegraph(
     let picture = dir.join(&file);
     bench::draw(course, exercise, submission, &picture)?;
     let title = format!("Where {whose} of {} spends its time", exercise.slug);
-    let widest = widest(&fs::read_to_string(&picture).with_context(|| picture.display().to_string())?);
+    let widest = widest::boxes(&fs::read_to_string(&picture).with_context(|| picture.display().to_string())?);
     let shares: Vec<_> = widest.iter().map(|(name, share)| format!("{name} {share:.0} %")).collect();
     let alt = format!(
         "Flamegraph of {whose}: each box is a function, as wide as its share of the samples. The widest: {}.",
@@ -148,51 +202,31 @@ fn flamegraph(
     Ok((title, Figure::Svg { file, alt }))
 }
 
-/// The functions with the widest boxes of a flamegraph and their shares in percent, for whoever cannot see it. Each box has a
-/// title of its own, such as `row (224 samples, 39.79%)`.
-fn widest(svg: &str) -> Vec<(String, f64)> {
-    let mut found: Vec<(String, f64)> = Vec::new();
-    for title in svg.split("<title>").skip(1).filter_map(|rest| rest.split("</title>").next()) {
-        let Some((name, counts)) = title.rsplit_once(" (") else { continue };
-        let share = counts.rsplit_once(", ").and_then(|(_, share)| share.trim_end_matches("%)").parse::<f64>().ok());
-        let Some(share) = share.filter(|_| name != "all" && !name.contains("closure")) else { continue };
-        let name = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")]
-            .iter()
-            .fold(name.to_owned(), |name, (from, to)| name.replace(from, to));
-        match found.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, widest)) => *widest = widest.max(share),
-            None => found.push((name, share)),
-        }
-    }
-    found.sort_by(|a, b| b.1.total_cmp(&a.1));
-    found.truncate(MOST_NAMED);
-    found
-}
-
 fn heap(course: &Course, exercise: &Exercise, submission: &Submission, whose: &str) -> Result<(String, Figure)> {
-    let sites = bench::heap_sites(course, exercise, submission, &course.target.join("evidence-heap.json"))?;
+    let sites = bench::heap_sites(course, exercise, submission, None, &course.target.join("evidence-heap.json"))?;
     let row = |site: &Site| vec![site.name.clone(), number(site.allocations as f64), number(site.bytes as f64)];
     let columns = ["function and line", "allocations", "bytes"].map(String::from).to_vec();
     let title = format!("What {whose} of {} allocates", exercise.slug);
     Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_widest_boxes_of_a_flamegraph_are_named_once() {
-        let boxes = [
-            "all (400 samples, 100%)",
-            "(closure#2) (400 samples, 100.00%)",
-            "free (20 samples, 5.00%)",
-            "row (300 samples, 75.00%)",
-            "free (40 samples, 10.00%)",
-            "&amp;str as Display (8 samples, 2.00%)",
-        ];
-        let svg: String = boxes.iter().map(|name| format!("<g><title>{name}</title></g>")).collect();
-        let expected = [("row", 75.0), ("free", 10.0), ("&str as Display", 2.0)];
-        assert_eq!(widest(&svg), expected.map(|(name, share)| (name.to_owned(), share)));
-    }
+/// What `check` leaves alive, by the line that asked for it, most first.
+fn alive(
+    course: &Course,
+    exercise: &Exercise,
+    submission: &Submission,
+    whose: &str,
+    check: &str,
+) -> Result<(String, Figure)> {
+    let file = course.target.join("evidence-heap.json");
+    let mut sites = bench::heap_sites(course, exercise, submission, Some(check), &file)?;
+    sites.sort_by_key(|site| std::cmp::Reverse((site.at_peak, site.at_end)));
+    let row = |site: &Site| {
+        let bytes = [site.bytes, site.at_peak, site.at_end].map(|bytes| number(bytes as f64));
+        std::iter::once(site.name.clone()).chain(bytes).collect()
+    };
+    let columns =
+        ["function and line", "bytes in all", "alive at the peak", "alive at the end"].map(String::from).to_vec();
+    let title = format!("What {whose} of {} holds in {check}", exercise.slug);
+    Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
 }

@@ -6,6 +6,7 @@ mod exercise;
 mod load;
 mod runner;
 mod sources;
+mod widest;
 
 use std::{
     collections::BTreeMap,
