@@ -1,4 +1,5 @@
-//! What fast means: totals in a quarter of the starter's time, from orders that are loaded about as quickly as before.
+//! What fast means: totals in a quarter of the starter's time, from orders that are loaded about as quickly as before. Also
+//! draws the figures of the chapter.
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -11,6 +12,7 @@ use harness::{Rng, Side};
 
 #[path = "baseline.rs"]
 mod baseline;
+mod figures;
 mod inputs;
 use inputs::{USUAL, YEAR, days, slid};
 
@@ -103,5 +105,7 @@ fn main() -> ExitCode {
             loading!(baseline),
             loading!(yours),
         )
+        .figure("data-layout-widths", "What it costs to read four bytes of each row", figures::widths)
+        .figure("data-layout-distances", "What it costs to add to a counter, with another thread at its own", figures::distances)
         .run()
 }

@@ -5,7 +5,7 @@
 //!
 //! The same two binaries serve three readers: `cargo xtask check` runs them with `--graded` and reads findings from a
 //! channel that a submission cannot forge ([`catalogue::channel`]); `cargo test` and `cargo bench` run them as any other
-//! test and criterion bench; `cargo xtask profile` runs them with `--profile FILE`.
+//! test and criterion bench; `cargo xtask profile` runs them with `--profile FILE`, or the bench with `--once`.
 
 mod bench;
 #[cfg(all(unix, feature = "profile"))]

@@ -6,7 +6,10 @@ use anyhow::{Context, Result};
 use catalogue::{Exercise, Report, evidence::Figure, number};
 
 use crate::{
-    commands::bench::{self, Site},
+    commands::{
+        bench::{self, Site},
+        cache,
+    },
     compile::{self, Built},
     compose::{self, Purpose},
     course::Course,
@@ -30,6 +33,8 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
             Some("verdicts") => ("What each answer scores".to_owned(), verdicts(course, exercise)?),
             Some("flamegraph-starter") => flamegraph(course, exercise, &starters, "the starter", &name)?,
             Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name)?,
+            Some("cache-starter") => cache_lines(course, exercise, &starters, "the starter")?,
+            Some("cache-solution") => cache_lines(course, exercise, &solutions, "the solution")?,
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
             Some("heap-solution") => heap(course, exercise, &solutions, "the solution")?,
             _ => {
@@ -47,8 +52,8 @@ fn unknown(exercise: &Exercise, name: &str) -> Stop {
     let slug = &exercise.slug;
     let what = format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
     let next = format!(
-        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, and \
-         what bench.rs defines with `.figure(..)`."
+        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, \
+         {slug}-cache-starter or -solution, and what bench.rs defines with `.figure(..)`."
     );
     Stop::broken(what, next)
 }
@@ -144,4 +149,9 @@ fn heap(course: &Course, exercise: &Exercise, submission: &Submission, whose: &s
     let columns = ["function and line", "allocations", "bytes"].map(String::from).to_vec();
     let title = format!("What {whose} of {} allocates", exercise.slug);
     Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
+}
+
+fn cache_lines(course: &Course, exercise: &Exercise, submission: &Submission, whose: &str) -> Result<(String, Figure)> {
+    let title = format!("Cache lines that {whose} of {} fetches, counted by cachegrind", exercise.slug);
+    Ok((title, cache::table(course, exercise, submission)?))
 }
