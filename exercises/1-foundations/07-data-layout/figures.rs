@@ -2,10 +2,7 @@
 
 use std::{
     hint::black_box,
-    sync::{
-        Barrier,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -59,49 +56,66 @@ pub(crate) fn distances() -> Figure {
     }
 }
 
-/// How long an add takes, in nanoseconds: for one thread, and for each of two whose counters are so many bytes apart.
+/// How long an add takes, in nanoseconds: for one thread, and for one of two whose counters are so many bytes apart.
 fn adds(bytes: usize) -> [f64; 2] {
-    const ADDS: u32 = 100_000;
-    const ROUNDS: usize = 60;
     let counters: Vec<AtomicU64> = (0..256).map(|_| AtomicU64::new(0)).collect();
     // The first is where a block of 128 bytes begins.
     let first = counters.iter().position(|counter| std::ptr::from_ref(counter).addr() % 128 == 0).unwrap_or(0);
-    let pair = [&counters[first], &counters[first + bytes / size_of::<AtomicU64>()]];
-    let add = |counter: &AtomicU64| {
-        let start = Instant::now();
-        (0..ADDS).for_each(|_| drop(counter.fetch_add(1, Relaxed)));
-        (start, Instant::now())
-    };
-    let took = |(start, end): (Instant, Instant)| (end - start).as_nanos() as f64 / f64::from(ADDS);
-    let mut alone: Vec<f64> = (0..ROUNDS).map(|_| took(add(pair[0]))).collect();
+    let [one, other] = [&counters[first], &counters[first + bytes / size_of::<AtomicU64>()]];
+    let mut alone: Vec<f64> = bursts(one, Duration::from_millis(100)).iter().map(Burst::each).collect();
+    let mut beside = Vec::new();
+    // On a busy machine it takes a while until both have a core at the same time.
+    for _ in 0..20 {
+        let (mine, others) = thread::scope(|scope| {
+            let others = scope.spawn(|| bursts(other, Duration::from_millis(500)));
+            (bursts(one, Duration::from_millis(500)), others.join().expect("adding does not panic"))
+        });
+        beside.extend(mine.iter().filter(|burst| burst.is_beside(&others)).map(Burst::each));
+        if beside.len() >= 100 {
+            break;
+        }
+    }
+    assert!(beside.len() >= 100, "two threads hardly ever ran at the same time; is there a second core?");
+    [median(&mut alone), median(&mut beside)]
+}
 
-    let barrier = Barrier::new(2);
-    let rounds = |counter| {
-        let round = |_| {
-            barrier.wait();
-            add(counter)
-        };
-        (0..ROUNDS * 10).map(round).collect::<Vec<_>>()
-    };
-    let (ones, others) = thread::scope(|scope| {
-        let one = scope.spawn(|| rounds(pair[0]));
-        let others = rounds(pair[1]);
-        (one.join().expect("adding does not panic"), others)
-    });
-    // Only rounds in which both were at it for nearly all of the time say what they do to each other.
-    let together = |one: (Instant, Instant), other: (Instant, Instant)| {
-        let both = one.1.min(other.1).saturating_duration_since(one.0.max(other.0));
-        let whole: Duration = one.1.max(other.1) - one.0.min(other.0);
-        both.as_secs_f64() > 0.9 * whole.as_secs_f64()
-    };
-    let mut both: Vec<f64> = ones
-        .into_iter()
-        .zip(others)
-        .filter(|(one, other)| together(*one, *other))
-        .map(|(one, other)| f64::midpoint(took(one), took(other)))
-        .collect();
-    assert!(both.len() >= 10, "two threads hardly ever ran at the same time; is there a second core?");
-    [median(&mut alone), median(&mut both)]
+/// Some adds in a row, short against the time for which a scheduler lets a thread run.
+struct Burst {
+    from: Instant,
+    to: Instant,
+}
+
+impl Burst {
+    const ADDS: u32 = 10_000;
+
+    fn took(&self) -> Duration {
+        self.to - self.from
+    }
+
+    /// Nanoseconds an add.
+    fn each(&self) -> f64 {
+        self.took().as_nanos() as f64 / f64::from(Self::ADDS)
+    }
+
+    /// Whether the other thread was at it for all of the time. One that took much longer was not running in between.
+    fn is_beside(&self, others: &[Self]) -> bool {
+        let first = others.partition_point(|other| other.to <= self.from);
+        let during: Vec<_> = others[first..].iter().take_while(|other| other.from < self.to).collect();
+        let both: Duration = during.iter().map(|other| other.to.min(self.to) - other.from.max(self.from)).sum();
+        both > self.took() * 9 / 10 && during.iter().all(|other| other.took() < self.took() * 3)
+    }
+}
+
+/// Adds to a counter for so long.
+fn bursts(counter: &AtomicU64, time: Duration) -> Vec<Burst> {
+    let end = Instant::now() + time;
+    let mut bursts = Vec::new();
+    while Instant::now() < end {
+        let from = Instant::now();
+        (0..Burst::ADDS).for_each(|_| drop(counter.fetch_add(1, Relaxed)));
+        bursts.push(Burst { from, to: Instant::now() });
+    }
+    bursts
 }
 
 fn median(values: &mut [f64]) -> f64 {
