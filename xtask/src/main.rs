@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     commands::{
-        bench, budget, check, db, doctor, evidence, grade as grading, learner, list, load, new, stack, start, test,
-        trial, verify, watch,
+        bench, budget, cache, check, db, doctor, evidence, grade as grading, learner, list, load, new, stack, start,
+        test, trial, verify, watch,
     },
     course::Course,
     stop::{Exit, Stop},
@@ -91,7 +91,7 @@ enum Verb {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// A flamegraph of your code and, where allocations count, a table of them
+    /// A flamegraph of your code and, where allocations count, a table of them; or the cache misses
     Profile {
         /// Exercise, as `cargo xtask list` names it
         slug: String,
@@ -100,6 +100,9 @@ enum Verb {
         /// Do not open the flamegraph
         #[arg(long)]
         no_open: bool,
+        /// Count the cache lines that your functions fetch, instead; by valgrind
+        #[arg(long)]
+        cache: bool,
     },
     /// Your answers as one archive, to hand in
     Pack {
@@ -229,7 +232,8 @@ fn run(cli: Cli) -> Result<Exit> {
         Verb::Solution { slug, give_up } => learner::solution(&course, &slug, give_up),
         Verb::Reset { slug } => learner::reset(&course, &slug),
         Verb::Bench { slug, rest } => bench::bench(&course, &slug, &rest),
-        Verb::Profile { slug, check, no_open } => bench::profile(&course, &slug, check.as_deref(), !no_open),
+        Verb::Profile { slug, cache: true, .. } => cache::run(&course, &slug),
+        Verb::Profile { slug, check, no_open, .. } => bench::profile(&course, &slug, check.as_deref(), !no_open),
         Verb::Pack { output } => learner::pack(&course, &output),
         Verb::Load(arguments) => load::run(&course, &arguments),
         Verb::Budget(arguments) => budget::run(&course, &arguments),

@@ -5,8 +5,8 @@
 //!
 //! The same two binaries serve three readers: `cargo xtask check` runs them with `--graded` and reads findings from a
 //! channel that a submission cannot forge ([`catalogue::channel`]); `cargo test` and `cargo bench` run them as any other
-//! test and criterion bench; `cargo xtask profile` runs them with `--profile FILE`, and `cargo xtask evidence` with
-//! `--figures`.
+//! test and criterion bench; `cargo xtask profile` runs them with `--profile FILE`, or the bench with `--once`, and
+//! `cargo xtask evidence` with `--figures`.
 
 mod bench;
 #[cfg(all(unix, feature = "profile"))]

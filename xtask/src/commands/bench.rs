@@ -26,7 +26,12 @@ use crate::{
 /// Call sites of the heap table.
 const MOST_SITES: usize = 12;
 
-fn build(course: &Course, exercise: &Exercise, submission: &Submission, purpose: Purpose) -> Result<Binaries> {
+pub(super) fn build(
+    course: &Course,
+    exercise: &Exercise,
+    submission: &Submission,
+    purpose: Purpose,
+) -> Result<Binaries> {
     let files = submission.files(exercise).map_err(|fault| {
         Stop::usage(format!("{}: {fault}", exercise.slug), format!("cargo xtask reset {} restores it.", exercise.slug))
     })?;

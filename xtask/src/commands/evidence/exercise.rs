@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     commands::{
         bench::{self, Site},
+        cache,
         evidence::widest,
     },
     compile::{self, Built},
@@ -40,6 +41,8 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
             Some("verdicts") => ("What each answer scores".to_owned(), verdicts(course, exercise)?),
             Some("flamegraph-starter") => flamegraph(course, exercise, &starters, "the starter", &name)?,
             Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name)?,
+            Some("cache-starter") => cache_lines(course, exercise, &starters, "the starter")?,
+            Some("cache-solution") => cache_lines(course, exercise, &solutions, "the solution")?,
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
             Some("heap-solution") => heap(course, exercise, &solutions, "the solution")?,
             Some(of) if let Some(check) = of.strip_prefix("alive-starter-") => {
@@ -64,7 +67,7 @@ fn unknown(exercise: &Exercise, name: &str) -> Stop {
     let what = format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
     let next = format!(
         "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, \
-         {slug}-alive-starter-CHECK or -solution-CHECK, and what bench.rs and checks.rs define with `.figure(..)` and \
+         {slug}-cache-starter or -solution, {slug}-alive-starter-CHECK or -solution-CHECK, and what bench.rs and checks.rs define with `.figure(..)` and \
          `.compared(..)`."
     );
     Stop::broken(what, next)
@@ -229,4 +232,9 @@ fn alive(
         ["function and line", "bytes in all", "alive at the peak", "alive at the end"].map(String::from).to_vec();
     let title = format!("What {whose} of {} holds in {check}", exercise.slug);
     Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
+}
+
+fn cache_lines(course: &Course, exercise: &Exercise, submission: &Submission, whose: &str) -> Result<(String, Figure)> {
+    let title = format!("Cache lines that {whose} of {} fetches, counted by cachegrind", exercise.slug);
+    Ok((title, cache::table(course, exercise, submission)?))
 }

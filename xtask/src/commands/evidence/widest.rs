@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn the_widest_boxes_of_a_flamegraph_are_named_once() {
-        let boxes = [
+        let titles = [
             "all (400 samples, 100%)",
             "(closure#2) (400 samples, 100.00%)",
             "free (20 samples, 5.00%)",
@@ -38,7 +38,7 @@ mod tests {
             "free (40 samples, 10.00%)",
             "&amp;str as Display (8 samples, 2.00%)",
         ];
-        let svg: String = boxes.iter().map(|name| format!("<g><title>{name}</title></g>")).collect();
+        let svg: String = titles.iter().map(|name| format!("<g><title>{name}</title></g>")).collect();
         let expected = [("row", 75.0), ("free", 10.0), ("&str as Display", 2.0)];
         assert_eq!(boxes(&svg), expected.map(|(name, share)| (name.to_owned(), share)));
     }
