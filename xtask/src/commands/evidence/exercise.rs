@@ -28,8 +28,12 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
     for name in wanted(course, exercise)? {
         let (title, figure) = match name.strip_prefix(&format!("{slug}-")) {
             Some("verdicts") => ("What each answer scores".to_owned(), verdicts(course, exercise)?),
-            Some("flamegraph-starter") => flamegraph(course, exercise, &starters, "the starter", &name)?,
-            Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name)?,
+            Some("flamegraph-starter") => flamegraph(course, exercise, &starters, "the starter", &name, None)?,
+            Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name, None)?,
+            Some(other) if other.starts_with("flamegraph-") => {
+                let example = other.trim_start_matches("flamegraph-");
+                flamegraph(course, exercise, &solutions, &example.replace('-', " "), &name, Some(example))?
+            }
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
             Some("heap-solution") => heap(course, exercise, &solutions, "the solution")?,
             _ => {
@@ -48,7 +52,7 @@ fn unknown(exercise: &Exercise, name: &str) -> Stop {
     let what = format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
     let next = format!(
         "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, and \
-         what bench.rs defines with `.figure(..)`."
+         what bench.rs defines with `.figure(..)`, or as {slug}-flamegraph-NAME with `.example(..)`."
     );
     Stop::broken(what, next)
 }
@@ -128,11 +132,12 @@ fn flamegraph(
     submission: &Submission,
     whose: &str,
     name: &str,
+    example: Option<&str>,
 ) -> Result<(String, Figure)> {
     let file = format!("{name}.svg");
     let dir = course.root().join("book/evidence");
     fs::create_dir_all(&dir)?;
-    bench::draw(course, exercise, submission, &dir.join(&file))?;
+    bench::draw(course, exercise, submission, &dir.join(&file), example)?;
     let title = format!("Where {whose} of {} spends its time", exercise.slug);
     let alt = format!("Flamegraph of {whose}: each box is a function, as wide as its share of the samples.");
     Ok((title, Figure::Svg { file, alt }))
