@@ -143,12 +143,14 @@ pub enum Kind {
     Speed,
     /// The ratio of the cost at ten times the size to the cost at the size.
     Growth,
+    /// Times that the learner wrote down, compared with measuring again.
+    Measurements,
 }
 
 impl Kind {
     /// Whether the bench binary, which has no allocation counter in it, decides it.
     pub fn timed(self) -> bool {
-        matches!(self, Self::Speed | Self::Growth)
+        matches!(self, Self::Speed | Self::Growth | Self::Measurements)
     }
 
     /// Whether the check compares a figure with a gate.

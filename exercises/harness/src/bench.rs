@@ -1,16 +1,11 @@
 //! The timed checks of one exercise: gates for the verdict, criterion reports and flamegraphs for the learner.
 
-use std::{
-    hint::black_box,
-    path::Path,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, path::Path, process::ExitCode, time::Duration};
 
-use catalogue::{Finding, Gate, Spec, Status, evidence::Figure};
+use catalogue::{Finding, Gate, Kind, Spec, Status, evidence::Figure};
 use fastrand::Rng;
 
-use crate::{graded, paired, suite};
+use crate::{Step, graded, log::Log, paired, suite};
 
 /// What one sample of the slower side should take: long against the clock's resolution, short against the time slice
 /// of a busy machine's scheduler.
@@ -22,9 +17,25 @@ const MOST_INPUTS: usize = 4_096;
 ///
 /// Every input is made anew from the run's seed, so that a remembered answer is of no use.
 pub struct Side<O> {
-    time: Box<dyn Fn(u64, usize, Clock) -> (Duration, O)>,
+    pub(crate) time: Box<dyn Fn(u64, Amount, Clock) -> (Duration, O)>,
     #[cfg(feature = "standalone")]
     criterion: Box<dyn Fn(&mut criterion::Bencher)>,
+}
+
+/// How much one sample runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Amount {
+    pub(crate) inputs: usize,
+    /// How often it goes through the inputs. More than once only where they may be used again; then once more before,
+    /// untimed, so that caches and the allocator are in every pass as they are in the last.
+    pub(crate) passes: u32,
+}
+
+impl Amount {
+    /// Each input once.
+    fn once(inputs: usize) -> Self {
+        Self { inputs, passes: 1 }
+    }
 }
 
 impl<O: 'static> Side<O> {
@@ -43,20 +54,27 @@ impl<O: 'static> Side<O> {
                 );
             })
         };
-        let time = Box::new(move |seed: u64, inputs: usize, clock: Clock| {
+        let time = Box::new(move |seed: u64, Amount { inputs, passes }: Amount, clock: Clock| {
             let mut rng = Rng::with_seed(seed);
             // One of the outputs, which one cannot be told beforehand, is kept to be compared with the other side's.
             let kept = rng.usize(..inputs);
             let mut inputs = prepare_all(inputs, &mut rng, &parts.0);
-            let mut output = None;
-            let start = clock.now();
-            for (i, input) in inputs.iter_mut().enumerate() {
-                let result = black_box((parts.1)(black_box(input)));
-                if i == kept {
-                    output = Some(result);
+            if passes > 1 {
+                for input in &mut inputs {
+                    black_box((parts.1)(black_box(input)));
                 }
             }
-            let took = clock.now().saturating_sub(start);
+            let mut output = None;
+            let start = clock.now();
+            for pass in 0..passes {
+                for (i, input) in inputs.iter_mut().enumerate() {
+                    let result = black_box((parts.1)(black_box(input)));
+                    if pass == 0 && i == kept {
+                        output = Some(result);
+                    }
+                }
+            }
+            let took = clock.now().saturating_sub(start) / passes;
             (took, output.expect("one of the inputs was chosen"))
         });
         Self {
@@ -65,12 +83,25 @@ impl<O: 'static> Side<O> {
             criterion,
         }
     }
+
+    /// How many inputs make one sample of this side take about [`SAMPLE`].
+    pub(crate) fn inputs_a_sample(&self, clock: Clock, seed: u64) -> usize {
+        let mut inputs = 1;
+        loop {
+            let (took, _) = (self.time)(seed, Amount::once(inputs), clock);
+            if took * 2 > SAMPLE || inputs >= MOST_INPUTS {
+                let wanted = SAMPLE.as_secs_f64() / took.as_secs_f64().max(1e-9) * inputs as f64;
+                return (wanted.round() as usize).clamp(1, MOST_INPUTS);
+            }
+            inputs *= 4;
+        }
+    }
 }
 
 /// What a sample's time is read from. The first two count only while this process has a processor, so that a busy machine's other
 /// work is not taken for the code's own.
 #[derive(Debug, Clone, Copy)]
-enum Clock {
+pub(crate) enum Clock {
     /// This thread, for the baseline: threads that a submission leaves running cannot make the baseline look slow.
     Thread,
     /// Every thread of the process, for the submission: work that it gives to other threads is still its own.
@@ -96,7 +127,7 @@ impl Clock {
     /// Where the system counts in scheduler ticks of many milliseconds, wall time is the better clock.
     #[cfg(not(unix))]
     fn now(self) -> Duration {
-        static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+        static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
         START.elapsed()
     }
 }
@@ -109,6 +140,8 @@ fn prepare_all<I>(inputs: usize, rng: &mut Rng, prepare: &impl Fn(&mut Rng) -> I
 
 /// Draws one figure for the book.
 type Draw = fn() -> Figure;
+/// Runs code that a page of the book shows, on inputs from a seed.
+type Example = fn(u64);
 type Timed = Box<dyn Fn(&Gate, u64, Duration) -> Finding>;
 
 struct Entry {
@@ -124,13 +157,21 @@ struct Entry {
 pub struct Bench {
     spec: Spec,
     entries: Vec<Entry>,
+    log: Option<(&'static str, Log)>,
     figures: Vec<(&'static str, &'static str, Draw)>,
+    examples: Vec<(&'static str, Example)>,
 }
 
 impl Bench {
     #[doc(hidden)]
     pub fn new(exercise_toml: &str) -> Self {
-        Self { spec: suite::read(exercise_toml), entries: Vec::new(), figures: Vec::new() }
+        Self {
+            spec: suite::read(exercise_toml),
+            entries: Vec::new(),
+            log: None,
+            figures: Vec::new(),
+            examples: Vec::new(),
+        }
     }
 
     /// Defines the check of kind `speed` that `exercise.toml` lists under `name`: the baseline's time divided by the
@@ -189,7 +230,7 @@ impl Bench {
                 verdict(&for_verdict, clocks, ratio, gate, seed, budget, advice)
             }),
             learner: Box::new(move |seed, inputs| {
-                black_box((for_learner[1].time)(seed, inputs, Clock::Stopped));
+                black_box((for_learner[1].time)(seed, Amount::once(inputs), Clock::Stopped));
             }),
             #[cfg(feature = "standalone")]
             criterion: Box::new(move |criterion| {
@@ -199,6 +240,22 @@ impl Bench {
                 }
             }),
         });
+        self
+    }
+
+    /// Defines the check of kind `measurements` that `exercise.toml` lists under `name`: `log` is what the learner wrote
+    /// into src/measurements.toml, one round for each of `steps`, and is compared with measuring them again.
+    pub fn measurements(mut self, name: &'static str, log: &'static str, steps: Vec<Step>) -> Self {
+        let listed = self.spec.check(name).filter(|check| check.kind == Kind::Measurements);
+        assert!(listed.is_some(), "exercise.toml lists no check of kind measurements named {name}");
+        self.log = Some((name, Log::new(log, steps)));
+        self
+    }
+
+    /// Adds code that a page of the book shows. `cargo xtask evidence` draws its flamegraph when a page asks for
+    /// `SLUG-flamegraph-NAME`.
+    pub fn example(mut self, name: &'static str, run: Example) -> Self {
+        self.examples.push((name, run));
         self
     }
 
@@ -213,9 +270,12 @@ impl Bench {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["--graded"] => graded::serve(|brief, name| {
+                let budget = Duration::from_millis(brief.budget_ms);
+                if let Some((_, log)) = self.log.as_ref().filter(|(defined, _)| *defined == name) {
+                    return Some(graded::guarded(|| log.verdict(brief.seed, budget)));
+                }
                 let entry = self.entries.iter().find(|entry| entry.name == name)?;
                 let gate = brief.spec.check(name)?.gate.as_ref()?;
-                let budget = Duration::from_millis(brief.budget_ms);
                 Some(graded::guarded(|| (entry.verdict)(gate, brief.seed, budget)))
             }),
             ["--figures"] => {
@@ -225,6 +285,7 @@ impl Bench {
             }
             ["--profile", file] => self.profile(Path::new(file)),
             ["--once"] => self.once(),
+            ["--profile", file, example] => self.profile_example(Path::new(file), example),
             _ => self.standalone(),
         }
     }
@@ -235,13 +296,16 @@ impl Bench {
             eprintln!("this exercise has no timed check");
             return ExitCode::FAILURE;
         };
-        flamegraph(file, |until| {
-            let mut seed = 0;
-            while Instant::now() < until {
-                seed += 1;
-                (entry.learner)(seed, 8);
-            }
-        })
+        flamegraph(file, |seed| (entry.learner)(seed, 8))
+    }
+
+    /// Runs code that the book shows under a sampling profiler.
+    fn profile_example(&self, file: &Path, name: &str) -> ExitCode {
+        let Some((_, run)) = self.examples.iter().find(|(example, _)| *example == name) else {
+            eprintln!("bench.rs defines no example {name}");
+            return ExitCode::FAILURE;
+        };
+        flamegraph(file, run)
     }
 
     /// Runs the learner's side of the first timed check once, for a program that watches from outside.
@@ -258,6 +322,11 @@ impl Bench {
     fn standalone(self) -> ExitCode {
         // `cargo test` runs benches too, and asks them to be quick about it; criterion then runs each once.
         let mut criterion = criterion::Criterion::default().configure_from_args();
+        if let Some((_, log)) = &self.log
+            && !std::env::args().any(|argument| argument == "--test" || argument == "--list")
+        {
+            println!("{}", log.table());
+        }
         for entry in &self.entries {
             (entry.criterion)(&mut criterion);
         }
@@ -272,7 +341,7 @@ impl Bench {
     }
 }
 
-fn verdict<O: PartialEq>(
+fn verdict<O: PartialEq + 'static>(
     sides: &[Side<O>; 2],
     clocks: [Clock; 2],
     ratio: fn([f64; 2]) -> f64,
@@ -281,14 +350,14 @@ fn verdict<O: PartialEq>(
     budget: Duration,
     advice: &str,
 ) -> Finding {
-    let inputs = inputs_a_sample(&sides[0], clocks[0], seed);
+    let inputs = sides[0].inputs_a_sample(clocks[0], seed);
     let mut rng = Rng::with_seed(seed);
     let mut differs = false;
     let estimate = paired::sample(
         budget,
         |swapped| {
             let seed = rng.u64(..);
-            let time = |side: usize| (sides[side].time)(seed, inputs, clocks[side]);
+            let time = |side: usize| (sides[side].time)(seed, Amount::once(inputs), clocks[side]);
             let (first, second) = if swapped {
                 let second = time(1);
                 (time(0), second)
@@ -309,22 +378,11 @@ fn verdict<O: PartialEq>(
     Finding::estimated(estimate.median, estimate.interval, gate, advice)
 }
 
-/// How many inputs make one sample of this side take about [`SAMPLE`].
-fn inputs_a_sample<O>(side: &Side<O>, clock: Clock, seed: u64) -> usize {
-    let mut inputs = 1;
-    loop {
-        let (took, _) = (side.time)(seed, inputs, clock);
-        if took * 2 > SAMPLE || inputs >= MOST_INPUTS {
-            let wanted = SAMPLE.as_secs_f64() / took.as_secs_f64().max(1e-9) * inputs as f64;
-            return (wanted.round() as usize).clamp(1, MOST_INPUTS);
-        }
-        inputs *= 4;
-    }
-}
-
+/// Samples `run`, which is called with one seed after the other.
 #[cfg(all(unix, feature = "profile"))]
-fn flamegraph(file: &Path, run: impl FnOnce(Instant)) -> ExitCode {
-    match crate::flamegraph::draw(file, run) {
+fn flamegraph(file: &Path, run: impl Fn(u64)) -> ExitCode {
+    let until = |end| (0..).take_while(|_| std::time::Instant::now() < end).for_each(run);
+    match crate::flamegraph::draw(file, until) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("no flamegraph: {error}");
@@ -334,7 +392,7 @@ fn flamegraph(file: &Path, run: impl FnOnce(Instant)) -> ExitCode {
 }
 
 #[cfg(not(all(unix, feature = "profile")))]
-fn flamegraph(_: &Path, _: impl FnOnce(Instant)) -> ExitCode {
+fn flamegraph(_: &Path, _: impl Fn(u64)) -> ExitCode {
     eprintln!("no flamegraph: this build has no profiler, or the system has none that works");
     ExitCode::FAILURE
 }

@@ -13,7 +13,10 @@ mod bench;
 mod flamegraph;
 mod graded;
 mod heap;
+mod log;
 mod paired;
+mod rounds;
+mod steps;
 mod suite;
 mod trial;
 
@@ -24,6 +27,7 @@ pub use dhat;
 pub use fastrand::Rng;
 pub use heap::{Heap, Meter, heap, heap_metered};
 pub use paired::Estimate;
+pub use steps::{Measured, Step, compare};
 pub use suite::Checks;
 pub use trial::{Expectation, Failed, Outcome, Trial};
 

@@ -81,7 +81,7 @@ pub(crate) fn profile(course: &Course, slug: &str, check: Option<&str>, open: bo
     let dir = course.target.join("profile").join(&exercise.slug);
     fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     let (flamegraph, heap) = (dir.join("flamegraph.svg"), dir.join("heap.json"));
-    draw(course, exercise, &working, &flamegraph)?;
+    draw(course, exercise, &working, &flamegraph, None)?;
     println!("Flamegraph: {}", flamegraph.display());
     if measuring().next().is_some() {
         let sites = heap_sites(course, exercise, &working, check, &heap)?;
@@ -100,10 +100,16 @@ pub(crate) fn profile(course: &Course, slug: &str, check: Option<&str>, open: bo
     Ok(Exit::Pass)
 }
 
-/// Draws the flamegraph of a submission's first bench.
-pub(crate) fn draw(course: &Course, exercise: &Exercise, submission: &Submission, to: &Path) -> Result<()> {
+/// Draws the flamegraph of a submission's first bench, or of an example that `bench.rs` defines for the book.
+pub(crate) fn draw(
+    course: &Course,
+    exercise: &Exercise,
+    submission: &Submission,
+    to: &Path,
+    example: Option<&str>,
+) -> Result<()> {
     let binaries = build(course, exercise, submission, Purpose::Profile)?;
-    run(Command::new(&binaries.bench).arg("--profile").arg(to))
+    run(Command::new(&binaries.bench).arg("--profile").arg(to).args(example))
 }
 
 /// Runs a program under its profiler. What it says is shown only when it fails.

@@ -39,8 +39,12 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
     for name in wanted(course, exercise)? {
         let (title, figure) = match name.strip_prefix(&format!("{slug}-")) {
             Some("verdicts") => ("What each answer scores".to_owned(), verdicts(course, exercise)?),
-            Some("flamegraph-starter") => flamegraph(course, exercise, &starters, "the starter", &name)?,
-            Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name)?,
+            Some("flamegraph-starter") => flamegraph(course, exercise, &starters, "the starter", &name, None)?,
+            Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name, None)?,
+            Some(other) if other.starts_with("flamegraph-") => {
+                let example = other.trim_start_matches("flamegraph-");
+                flamegraph(course, exercise, &solutions, &example.replace('-', " "), &name, Some(example))?
+            }
             Some("cache-starter") => cache_lines(course, exercise, &starters, "the starter")?,
             Some("cache-solution") => cache_lines(course, exercise, &solutions, "the solution")?,
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
@@ -67,8 +71,8 @@ fn unknown(exercise: &Exercise, name: &str) -> Stop {
     let what = format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
     let next = format!(
         "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, \
-         {slug}-cache-starter or -solution, {slug}-alive-starter-CHECK or -solution-CHECK, and what bench.rs and checks.rs define with `.figure(..)` and \
-         `.compared(..)`."
+         {slug}-cache-starter or -solution, {slug}-alive-starter-CHECK or -solution-CHECK, what bench.rs and checks.rs \
+         define with `.figure(..)` and `.compared(..)`, and as {slug}-flamegraph-NAME what bench.rs has as `.example(..)`."
     );
     Stop::broken(what, next)
 }
@@ -189,12 +193,13 @@ fn flamegraph(
     submission: &Submission,
     whose: &str,
     name: &str,
+    example: Option<&str>,
 ) -> Result<(String, Figure)> {
     let file = format!("{name}.svg");
     let dir = course.root().join(super::DIRECTORY);
     fs::create_dir_all(&dir)?;
     let picture = dir.join(&file);
-    bench::draw(course, exercise, submission, &picture)?;
+    bench::draw(course, exercise, submission, &picture, example)?;
     let title = format!("Where {whose} of {} spends its time", exercise.slug);
     let widest = widest::boxes(&fs::read_to_string(&picture).with_context(|| picture.display().to_string())?);
     let shares: Vec<_> = widest.iter().map(|(name, share)| format!("{name} {share:.0} %")).collect();
