@@ -99,7 +99,6 @@ impl Orders {
     }
     // ANCHOR_END: by-status
 
-    // ANCHOR: by-day
     /// The same for each of the `days`, counted from 1970.
     pub fn by_day(&self, days: Range<u64>, cents: Range<u64>) -> Vec<[u64; STATUSES]> {
         let mut sums = vec![[0; STATUSES]; days.clone().count()];
@@ -111,7 +110,6 @@ impl Orders {
         }
         sums
     }
-    // ANCHOR_END: by-day
 }
 
 // ANCHOR: progress

@@ -22,13 +22,14 @@ pub(crate) fn widths() -> Figure {
     }
 }
 
+// ANCHOR: pass
 /// Nanoseconds a row, in a pass over so many that take so many bytes each.
 fn pass(rows: usize, bytes: usize) -> f64 {
     let stride = bytes / size_of::<u32>();
     let table = vec![1_u32; rows * stride];
     // A short pass is repeated, and its rows are still in the cache from the time before.
     let passes = 200_000 / rows;
-    let mut times: Vec<f64> = (0..31)
+    let mut times: Vec<f64> = (0..101)
         .map(|_| {
             let start = Instant::now();
             for _ in 0..passes {
@@ -40,6 +41,7 @@ fn pass(rows: usize, bytes: usize) -> f64 {
         .collect();
     median(&mut times)
 }
+// ANCHOR_END: pass
 
 /// Two threads add, each to a counter of its own, from side by side to far apart; and one thread alone.
 pub(crate) fn distances() -> Figure {
@@ -97,12 +99,13 @@ impl Burst {
         self.took().as_nanos() as f64 / f64::from(Self::ADDS)
     }
 
-    /// Whether the other thread was at it for all of the time. One that took much longer was not running in between.
+    /// Whether both threads were at it for all of the time. A burst that took so long was not running in between.
     fn is_beside(&self, others: &[Self]) -> bool {
+        const INTERRUPTED: Duration = Duration::from_millis(2);
         let first = others.partition_point(|other| other.to <= self.from);
         let during: Vec<_> = others[first..].iter().take_while(|other| other.from < self.to).collect();
         let both: Duration = during.iter().map(|other| other.to.min(self.to) - other.from.max(self.from)).sum();
-        both > self.took() * 9 / 10 && during.iter().all(|other| other.took() < self.took() * 3)
+        both > self.took() * 9 / 10 && during.iter().chain([&self]).all(|burst| burst.took() < INTERRUPTED)
     }
 }
 
@@ -112,7 +115,9 @@ fn bursts(counter: &AtomicU64, time: Duration) -> Vec<Burst> {
     let mut bursts = Vec::new();
     while Instant::now() < end {
         let from = Instant::now();
-        (0..Burst::ADDS).for_each(|_| drop(counter.fetch_add(1, Relaxed)));
+        for _ in 0..Burst::ADDS {
+            counter.fetch_add(1, Relaxed);
+        }
         bursts.push(Burst { from, to: Instant::now() });
     }
     bursts

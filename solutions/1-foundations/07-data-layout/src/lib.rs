@@ -54,7 +54,6 @@ pub const STATUSES: usize = 5;
 ///
 /// What the totals read is in columns, one Vec for each field and no wider than its values; entries at the same index
 /// belong to the same order. What only `get` reads stays together.
-// ANCHOR: columns
 #[derive(Debug, Default)]
 pub struct Orders {
     placed_at: Vec<u32>,
@@ -75,7 +74,6 @@ struct Details {
     coupon: Option<String>,
     note: Option<String>,
 }
-// ANCHOR_END: columns
 
 impl Orders {
     pub fn new() -> Self {
@@ -115,7 +113,6 @@ impl Orders {
         })
     }
 
-    // ANCHOR: by-status
     /// For each status, the cents of the orders that were placed within `placed` and came to a sum within `cents`. The
     /// sliders may be anywhere, below and above what orders can be too.
     pub fn by_status(&self, placed: Range<u64>, cents: Range<u64>) -> [u64; STATUSES] {
@@ -128,7 +125,6 @@ impl Orders {
         }
         sums
     }
-    // ANCHOR_END: by-status
 
     /// The same for each of the `days`, counted from 1970.
     pub fn by_day(&self, days: Range<u64>, cents: Range<u64>) -> Vec<[u64; STATUSES]> {
@@ -160,7 +156,6 @@ pub struct Progress {
     loaders: Vec<Counters>,
 }
 
-// ANCHOR: padded
 /// What one loader has loaded. Both counters may share a cache line, since they are written by the same thread; no other
 /// loader's may. 128 bytes are two lines of most processors, which fetch them in pairs, and one line of some.
 #[derive(Debug, Default)]
@@ -169,7 +164,6 @@ struct Counters {
     orders: AtomicU64,
     cents: AtomicU64,
 }
-// ANCHOR_END: padded
 
 impl Progress {
     /// For loaders 0 to `loaders - 1`, all at zero.
