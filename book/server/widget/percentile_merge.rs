@@ -39,7 +39,7 @@ pub(super) fn still(id: &str) -> Result<Still, String> {
     let words = format!(
         "Server A has {of_a} requests and a p99 of {} ms, server B has {of_b} and a p99 of {} ms. The average of both p99s is \
          {} ms, weighted by requests {} ms. The p99 of all {of_all} requests is {} ms. Had the same requests gone to other \
-         servers, both averages would differ, and the p99 of all would not. Percentiles are by nearest rank.",
+         servers, the averages would be different ones, and the p99 of all the same. Percentiles are by nearest rank.",
         figure(a),
         figure(b),
         figure(average),

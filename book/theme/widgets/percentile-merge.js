@@ -29,6 +29,11 @@
         };
     };
 
+    const range = (values) => {
+        const [least, most] = [Math.min(...values), Math.max(...values)].map(figure);
+        return least === most ? `${least} ms` : `${least} to ${most} ms`;
+    };
+
     // How it begins: each group of equal requests, and its server.
     const START = [[20, 50, 0], [20, 40, 0], [30, 40, 0], [30, 30, 0], [40, 20, 0], [50, 10, 0], [80, 6, 0], [400, 1, 1], [450, 1, 1], [900, 1, 1], [1200, 1, 1]];
     const NAMES = ["A", "B"];
@@ -130,17 +135,17 @@
             const of = this.percent();
             const on = (server) => this.groups.filter((group) => group.server === server).map(({ ms, count }) => [ms, count]);
             const now = this.now = merge(on(0), on(1), of);
-            if (this.of !== of) [this.of, this.least, this.most] = [of, Infinity, -Infinity];
-            this.least = Math.min(this.least, now.average);
-            this.most = Math.max(this.most, now.average);
+            if (this.of !== of) [this.of, this.averages] = [of, { average: [], weighted: [] }];
+            for (const kind of ["average", "weighted"]) this.averages[kind].push(now[kind]);
             const name = `p${of / 10}`;
             const total = requests([...on(0), ...on(1)]);
             this.say(now.a === null || now.b === null
                 ? `All requests are on one server, so there is nothing to average: its ${name} is that of all ${total}, ${figure(now.all)} ms.`
                 : `The average of both ${name}s is ${figure(now.average)} ms. The ${name} of all ${total} requests is ${figure(now.all)} ms.`);
-            this.seen.textContent = this.least === this.most
-                ? `Move a few: the ${name} of all stays at ${figure(now.all)} ms, since they remain the same requests. Does the average?`
-                : `So far the average was between ${figure(this.least)} and ${figure(this.most)} ms. The ${name} of all stayed at ${figure(now.all)} ms: they are the same requests.`;
+            const [plain, weighted] = Object.values(this.averages).map(range);
+            this.seen.textContent = this.averages.average.length === 1
+                ? `Move a few: the ${name} of all stays at ${figure(now.all)} ms, since they remain the same requests. Do the averages?`
+                : `So far the average was ${plain}, weighted ${weighted}. The ${name} of all stayed at ${figure(now.all)} ms: they are the same requests.`;
             this.redraw();
         }
 
