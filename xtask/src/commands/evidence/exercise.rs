@@ -102,13 +102,7 @@ fn drawn<T: DeserializeOwned>(exercise: &Exercise, program: &Path) -> Result<Vec
 }
 
 /// The lines of the starter, of some wrong answers and of the solution in one figure, each named after its answer.
-fn compared(
-    course: &Course,
-    exercise: &Exercise,
-    figure: &str,
-    wrong: &[String],
-    solution: Figure,
-) -> Result<Figure> {
+fn compared(course: &Course, exercise: &Exercise, figure: &str, wrong: &[String], solution: Figure) -> Result<Figure> {
     let wrong = wrong.iter().map(|name| Submission::answer(&course.catalogue, exercise, "wrong", name));
     let others = std::iter::once(Submission::starters(&course.catalogue)).chain(wrong);
     let mut lines = Vec::new();
@@ -220,7 +214,8 @@ fn alive(
         let bytes = [site.bytes, site.at_peak, site.at_end].map(|bytes| number(bytes as f64));
         std::iter::once(site.name.clone()).chain(bytes).collect()
     };
-    let columns = ["function and line", "bytes in all", "alive at the peak", "alive at the end"].map(String::from).to_vec();
+    let columns =
+        ["function and line", "bytes in all", "alive at the peak", "alive at the end"].map(String::from).to_vec();
     let title = format!("What {whose} of {} holds in {check}", exercise.slug);
     Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
 }
