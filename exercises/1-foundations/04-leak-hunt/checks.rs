@@ -6,15 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use harness::{Failed, Outcome, Rng, Trial};
+use harness::{Failed, Outcome, Trial};
 use leak_hunt as yours;
-use yours::{Customer, Session, Sessions, Tab};
+use yours::{Session, Sessions, Tab};
 
 mod alive;
-#[path = "baseline.rs"]
-mod baseline;
 mod figures;
 mod inputs;
+mod requests;
 use alive::{ALL, ARTICLES, alive, kib};
 use inputs::{CAPACITY, customer};
 
@@ -176,7 +175,7 @@ fn hit_ratio(t: &mut Trial) -> Outcome {
         }
     }
 
-    let tokens = inputs::requests(&mut t.rng, CAPACITY, ALL);
+    let tokens = requests::requests(&mut t.rng, CAPACITY, ALL);
     let mut sessions = Sessions::new(CAPACITY);
     let mut loads = 0;
     for &token in &tokens {
@@ -217,7 +216,7 @@ fn fewest_loads(tokens: &[u64]) -> usize {
 }
 
 fn idle_sessions(t: &mut Trial) -> Outcome {
-    let tokens = inputs::requests(&mut t.rng, CAPACITY, ALL);
+    let tokens = requests::requests(&mut t.rng, CAPACITY, ALL);
     let (alive, _) = alive(CAPACITY, |reader| {
         let mut sessions = Sessions::new(CAPACITY);
         reader.reads(&tokens, |token| drop(sessions.get(*token, || customer!(yours, *token, ARTICLES))));
@@ -241,21 +240,21 @@ const AT_ANY_TIME: &str = "There may be no more than `capacity` sessions after a
 
 fn closed_tabs(t: &mut Trial) -> Outcome {
     const CUSTOMERS: usize = 100;
-    let requests = visits(&mut t.rng, CUSTOMERS);
+    let visits = requests::visits(&mut t.rng, CUSTOMERS, ALL);
     let (alive, left) = alive(CUSTOMERS, |reader| {
         let mut sessions = Sessions::new(CAPACITY);
         // The latest tabs are open, the others closed.
         let mut open: VecDeque<(u64, Arc<Tab>)> = VecDeque::with_capacity(64);
-        reader.reads(&requests, |request| {
-            if let Some(left) = request.left {
+        reader.reads(&visits, |visit| {
+            if let Some(left) = visit.left {
                 open.retain(|(token, _)| *token != left);
                 sessions.sign_out(left);
             }
-            let session = sessions.get(request.token, || customer!(yours, request.token, ARTICLES));
-            if request.opens_tab {
-                open.push_back((request.token, session.open_tab()));
+            let session = sessions.get(visit.token, || customer!(yours, visit.token, ARTICLES));
+            if visit.opens_tab {
+                open.push_back((visit.token, session.open_tab()));
             }
-            if request.notice {
+            if visit.notice {
                 session.notify("Your order has left our house.");
             }
             if open.len() > 30
@@ -286,27 +285,4 @@ fn closed_tabs(t: &mut Trial) -> Outcome {
         ),
     )?;
     alive.is_enough("Tabs that are closed may take nothing, and sessions that have signed out neither.")
-}
-
-/// A request of a customer.
-struct Request {
-    token: u64,
-    /// Who has signed out just before.
-    left: Option<u64>,
-    opens_tab: bool,
-    notice: bool,
-}
-
-/// Requests of so many customers, of whom a fifth stay all along and the others come and go.
-fn visits(rng: &mut Rng, customers: usize) -> Vec<Request> {
-    let mut signed_in: Vec<u64> = (0..customers).map(|_| rng.u64(..)).collect();
-    let stay = customers / 5;
-    let mut request = |i| {
-        // At first everybody comes once: then as many are signed in as ever will be.
-        let at = if i < customers { i } else { rng.usize(..customers) };
-        let leaves = i >= customers && at >= stay && rng.u32(..10) == 0;
-        let left = leaves.then(|| std::mem::replace(&mut signed_in[at], rng.u64(..)));
-        Request { token: signed_in[at], left, opens_tab: rng.u32(..4) == 0, notice: rng.u32(..200) == 0 }
-    };
-    (0..ALL).map(&mut request).collect()
 }

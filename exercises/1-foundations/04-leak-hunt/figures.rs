@@ -5,11 +5,12 @@ use harness::{
     evidence::{Axis, Figure, Series},
 };
 use leak_hunt as yours;
+use yours::Sessions;
 
 use crate::{
     alive::{ALL, ARTICLES},
-    baseline,
-    inputs::{self, CAPACITY, customer},
+    inputs::{CAPACITY, customer},
+    requests,
 };
 
 const MIB: f64 = (1 << 20) as f64;
@@ -22,11 +23,11 @@ fn lines(x: &str, series: Vec<Series>) -> Figure {
 /// Customers who come, open a tab now and then, and leave without signing out: both leaks at once.
 pub(crate) fn live() -> Figure {
     let mut rng = Rng::with_seed(1);
-    let tokens = inputs::requests(&mut rng, CAPACITY, ALL);
+    let tokens = requests::requests(&mut rng, CAPACITY, ALL);
     // Room for the points is asked for before anything counts.
     let mut points = Vec::with_capacity(ALL);
     harness::heap_metered(|meter| {
-        let mut sessions = yours::Sessions::new(CAPACITY);
+        let mut sessions = Sessions::new(CAPACITY);
         for (i, token) in tokens.iter().enumerate() {
             let session = sessions.get(*token, || customer!(yours, *token, ARTICLES));
             if rng.u32(..5) == 0 {
@@ -40,13 +41,13 @@ pub(crate) fn live() -> Figure {
     lines("requests", vec![Series { label: "alive".into(), points }])
 }
 
-/// Twenty thousand customers of the starter sign in, nine in ten sign out, and as many sign in again.
+/// Twenty thousand customers sign in, nine in ten sign out, and as many sign in again. There is room for all of them.
 pub(crate) fn resident() -> Figure {
     const CUSTOMERS: u64 = 20_000;
     let mut series =
         ["alive", "resident"].map(|label| Series { label: label.into(), points: Vec::with_capacity(1_000) });
     harness::heap_metered(|meter| {
-        let mut sessions = baseline::Sessions::new(1);
+        let mut sessions = Sessions::new(CUSTOMERS as usize * 2);
         let before = resident_bytes();
         let mut steps = 0;
         let mut step = || {
@@ -58,8 +59,8 @@ pub(crate) fn resident() -> Figure {
             }
             steps += 1;
         };
-        let come = |sessions: &mut baseline::Sessions, token| {
-            sessions.get(token, || customer!(baseline, token, ARTICLES));
+        let come = |sessions: &mut Sessions, token| {
+            sessions.get(token, || customer!(yours, token, ARTICLES));
         };
         for token in 0..CUSTOMERS {
             come(&mut sessions, token);

@@ -1,30 +1,7 @@
-//! Random requests, and customers to answer them with. A macro where the learner's types and the baseline's differ.
-
-use harness::Rng;
+//! How large the shop is, and its customers. A macro, because the learner's types and the baseline's are two sets of types.
 
 /// Sessions that there is room for.
 pub(crate) const CAPACITY: usize = 300;
-
-/// Which tokens a day of requests comes with. A quarter of `capacity` are regulars, who order all day. Everybody else
-/// signs in, asks often at first and then less and less, and never comes back.
-pub(crate) fn requests(rng: &mut Rng, capacity: usize, count: usize) -> Vec<u64> {
-    let regulars: Vec<u64> = (0..capacity / 4).map(|_| rng.u64(..)).collect();
-    let mut others = vec![rng.u64(..)];
-    let active = capacity * 2 / 5;
-    let mut next = || match rng.f64() {
-        ..0.3 => regulars[rng.usize(..regulars.len())],
-        0.3..0.38 => {
-            others.push(rng.u64(..));
-            others[others.len() - 1]
-        }
-        _ => {
-            // The cube makes the latest the likeliest by far.
-            let back = (rng.f64().powi(3) * active.min(others.len()) as f64) as usize;
-            others[others.len() - 1 - back]
-        }
-    };
-    (0..count).map(|_| next()).collect()
-}
 
 /// The customer whose token it is, with agreed prices for as many articles.
 macro_rules! customer {

@@ -15,14 +15,14 @@ type Drawing = (&'static str, &'static str, &'static [&'static str], fn() -> Fig
 /// The checks of one exercise, by name.
 pub struct Checks {
     spec: Spec,
-    checks: Vec<(&'static str, Check)>,
+    defined: Vec<(&'static str, Check)>,
     figures: Vec<Drawing>,
 }
 
 impl Checks {
     #[doc(hidden)]
     pub fn new(exercise_toml: &str) -> Self {
-        Self { spec: read(exercise_toml), checks: Vec::new(), figures: Vec::new() }
+        Self { spec: read(exercise_toml), defined: Vec::new(), figures: Vec::new() }
     }
 
     /// Defines the check that `exercise.toml` lists under `name`.
@@ -32,7 +32,7 @@ impl Checks {
     pub fn check(mut self, name: &'static str, check: impl Fn(&mut Trial) -> Outcome + Send + Sync + 'static) -> Self {
         let listed = self.spec.check(name).filter(|check| !check.kind.timed());
         assert!(listed.is_some(), "exercise.toml lists no untimed check named {name}");
-        self.checks.push((name, Box::new(check)));
+        self.defined.push((name, Box::new(check)));
         self
     }
 
@@ -60,7 +60,7 @@ impl Checks {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["--graded"] => graded::serve(|brief, name| {
-                let (_, check) = self.checks.iter().find(|(defined, _)| *defined == name)?;
+                let (_, check) = self.defined.iter().find(|(known, _)| *known == name)?;
                 Some(run_one(&brief.spec, name, check, brief.seed))
             }),
             ["--figures"] => {
@@ -81,7 +81,7 @@ impl Checks {
         let wanted = |name: &str| {
             named.is_none_or(|named| named == name) && self.spec.check(name).is_some_and(|check| check.kind.measures())
         };
-        let Some((name, check)) = self.checks.iter().find(|(name, _)| wanted(name)) else {
+        let Some((name, check)) = self.defined.iter().find(|(name, _)| wanted(name)) else {
             eprintln!("this exercise has no such check that measures allocations");
             return ExitCode::FAILURE;
         };
@@ -97,7 +97,7 @@ impl Checks {
         // dhat counts the whole process, so that a check that counts must be alone in it.
         arguments.test_threads = Some(1);
         let spec = std::sync::Arc::new(self.spec);
-        let trials = self.checks.into_iter().map(|(name, check)| {
+        let trials = self.defined.into_iter().map(|(name, check)| {
             let spec = spec.clone();
             libtest_mimic::Trial::test(name, move || {
                 let finding = run_one(&spec, name, &check, seed);
