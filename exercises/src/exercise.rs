@@ -143,17 +143,19 @@ pub enum Kind {
     Speed,
     /// The ratio of the cost at ten times the size to the cost at the size.
     Growth,
+    /// How far from the truth a measurement is that the submission itself makes.
+    Accuracy,
 }
 
 impl Kind {
     /// Whether the bench binary, which has no allocation counter in it, decides it.
     pub fn timed(self) -> bool {
-        matches!(self, Self::Speed | Self::Growth)
+        matches!(self, Self::Speed | Self::Growth | Self::Accuracy)
     }
 
     /// Whether the check compares a figure with a gate.
     pub fn measures(self) -> bool {
-        matches!(self, Self::Allocations | Self::Speed | Self::Growth)
+        matches!(self, Self::Allocations | Self::Speed | Self::Growth | Self::Accuracy)
     }
 }
 

@@ -7,10 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Finding, Gate, Spec, Status, evidence::Figure};
+use catalogue::{Finding, Gate, Kind, Spec, Status, evidence::Figure};
 use fastrand::Rng;
 
-use crate::{graded, paired, suite};
+use crate::{
+    Estimate, Outcome, Report, Trial,
+    clock::Clock,
+    graded, paired,
+    suite::{self, Check},
+};
 
 /// What one sample of the slower side should take: long against the clock's resolution, short against the time slice
 /// of a busy machine's scheduler.
@@ -67,37 +72,6 @@ impl<O: 'static> Side<O> {
     }
 }
 
-/// What a sample's time is read from. Both count only while this process has a processor, so that a busy machine's other
-/// work is not taken for the code's own.
-#[derive(Debug, Clone, Copy)]
-enum Clock {
-    /// This thread, for the baseline: threads that a submission leaves running cannot make the baseline look slow.
-    Thread,
-    /// Every thread of the process, for the submission: work that it gives to other threads is still its own.
-    Process,
-}
-
-impl Clock {
-    /// Time on this clock since some moment of its own.
-    #[cfg(unix)]
-    fn now(self) -> Duration {
-        use rustix::time::{ClockId, clock_gettime};
-        let read = clock_gettime(match self {
-            Self::Thread => ClockId::ThreadCPUTime,
-            Self::Process => ClockId::ProcessCPUTime,
-        });
-        // Both parts are never negative on a clock that starts with the process.
-        Duration::new(read.tv_sec.unsigned_abs(), u32::try_from(read.tv_nsec).unwrap_or(0))
-    }
-
-    /// Where the system counts in scheduler ticks of many milliseconds, wall time is the better clock.
-    #[cfg(not(unix))]
-    fn now(self) -> Duration {
-        static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-        START.elapsed()
-    }
-}
-
 /// Not inlined, so that a flamegraph can leave it out by name.
 #[inline(never)]
 fn prepare_all<I>(inputs: usize, rng: &mut Rng, prepare: &impl Fn(&mut Rng) -> I) -> Vec<I> {
@@ -121,13 +95,21 @@ struct Entry {
 pub struct Bench {
     spec: Spec,
     entries: Vec<Entry>,
+    accuracies: Vec<(&'static str, Check)>,
+    reports: Vec<Report>,
     figures: Vec<(&'static str, &'static str, Draw)>,
 }
 
 impl Bench {
     #[doc(hidden)]
     pub fn new(exercise_toml: &str) -> Self {
-        Self { spec: suite::read(exercise_toml), entries: Vec::new(), figures: Vec::new() }
+        Self {
+            spec: suite::read(exercise_toml),
+            entries: Vec::new(),
+            accuracies: Vec::new(),
+            reports: Vec::new(),
+            figures: Vec::new(),
+        }
     }
 
     /// Defines the check of kind `speed` that `exercise.toml` lists under `name`: the baseline's time divided by the
@@ -173,8 +155,7 @@ impl Bench {
         clocks: [Clock; 2],
         ratio: fn([f64; 2]) -> f64,
     ) -> Self {
-        let listed = self.spec.check(name).filter(|check| check.kind.timed());
-        assert!(listed.is_some(), "exercise.toml lists no timed check named {name}");
+        self.listed(name, Kind::timed);
         // Only criterion's report names the sides.
         #[cfg(not(feature = "standalone"))]
         let _ = labels;
@@ -199,6 +180,31 @@ impl Bench {
         self
     }
 
+    /// Defines the check of kind `accuracy` that `exercise.toml` lists under `name`: the submission measures something
+    /// whose truth the check knows, and the check says by [`Trial::measure`] how far off it was. It is run here, where no
+    /// counting allocator is in the way. A machine that is too noisy to know the truth is
+    /// [inconclusive](crate::Failed::inconclusive).
+    pub fn accuracy(
+        mut self,
+        name: &'static str,
+        check: impl Fn(&mut Trial) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        self.listed(name, |kind| kind == Kind::Accuracy);
+        self.accuracies.push((name, Box::new(check)));
+        self
+    }
+
+    fn listed(&self, name: &str, is: impl Fn(Kind) -> bool) {
+        let listed = self.spec.check(name).filter(|check| is(check.kind));
+        assert!(listed.is_some(), "exercise.toml lists no such check named {name}");
+    }
+
+    /// Adds criterion benches that decide nothing; `cargo xtask bench` runs them with the others.
+    pub fn report(mut self, report: Report) -> Self {
+        self.reports.push(report);
+        self
+    }
+
     /// Adds a figure for the book, made from the submission's code when `cargo xtask evidence` asks for it.
     pub fn figure(mut self, name: &'static str, title: &'static str, draw: Draw) -> Self {
         self.figures.push((name, title, draw));
@@ -210,6 +216,9 @@ impl Bench {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["--graded"] => graded::serve(|brief, name| {
+                if let Some((_, check)) = self.accuracies.iter().find(|(defined, _)| *defined == name) {
+                    return Some(suite::run_one(&brief.spec, name, check, brief.seed));
+                }
                 let entry = self.entries.iter().find(|entry| entry.name == name)?;
                 let gate = brief.spec.check(name)?.gate.as_ref()?;
                 let budget = Duration::from_millis(brief.budget_ms);
@@ -228,7 +237,7 @@ impl Bench {
     /// Runs the learner's side of the first timed check under a sampling profiler.
     fn profile(&self, file: &Path) -> ExitCode {
         let Some(entry) = self.entries.first() else {
-            eprintln!("this exercise has no timed check");
+            eprintln!("no check of this exercise compares your code's time with another");
             return ExitCode::FAILURE;
         };
         flamegraph(file, |until| {
@@ -247,13 +256,17 @@ impl Bench {
         for entry in &self.entries {
             (entry.criterion)(&mut criterion);
         }
+        for report in &self.reports {
+            report.run(&mut criterion);
+        }
         criterion.final_summary();
         ExitCode::SUCCESS
     }
 
     #[cfg(not(feature = "standalone"))]
-    #[expect(clippy::unused_self, reason = "the other build uses it")]
     fn standalone(self) -> ExitCode {
+        // Only the other build has criterion.
+        let _ = self.reports;
         graded::explain()
     }
 }
@@ -273,17 +286,9 @@ fn verdict<O: PartialEq>(
     let estimate = paired::sample(
         budget,
         |swapped| {
-            let seed = rng.u64(..);
-            let time = |side: usize| (sides[side].time)(seed, inputs, clocks[side]);
-            let (first, second) = if swapped {
-                let second = time(1);
-                (time(0), second)
-            } else {
-                (time(0), time(1))
-            };
-            differs |= first.1 != second.1;
-            // A clock that did not move would divide by zero; it means less than a nanosecond.
-            ratio([first.0, second.0].map(|took| took.as_nanos().max(1) as f64))
+            let (times, results) = pair(sides, clocks, rng.u64(..), inputs, swapped);
+            differs |= results[0] != results[1];
+            ratio(times)
         },
         |estimate| estimate.interval.map(|end| gate.admits(end)).windows(2).all(|ends| ends[0] == ends[1]),
     );
@@ -293,6 +298,37 @@ fn verdict<O: PartialEq>(
         return Finding::new(Status::Fail, message);
     }
     Finding::estimated(estimate.median, estimate.interval, gate, advice)
+}
+
+/// How many times as long as the first side, which should be the slower one, the second takes, by the processor time of
+/// this thread. Samples until the interval is within the fraction `precision` of the median, or for half a second. Results
+/// are not compared.
+pub fn paired_ratio<O>(sides: &[Side<O>; 2], seed: u64, precision: f64) -> Estimate {
+    const BUDGET: Duration = Duration::from_millis(100);
+    let clocks = [Clock::Thread; 2];
+    let inputs = inputs_a_sample(&sides[0], clocks[0], seed);
+    let mut rng = Rng::with_seed(seed);
+    paired::sample(
+        BUDGET,
+        |swapped| {
+            let ([first, second], _) = pair(sides, clocks, rng.u64(..), inputs, swapped);
+            second / first
+        },
+        |estimate| estimate.interval.iter().all(|end| (end / estimate.median - 1.0).abs() <= precision),
+    )
+}
+
+/// One sample of each side on the same inputs: nanoseconds, and the results that were kept.
+fn pair<O>(sides: &[Side<O>; 2], clocks: [Clock; 2], seed: u64, inputs: usize, swapped: bool) -> ([f64; 2], [O; 2]) {
+    let time = |side: usize| (sides[side].time)(seed, inputs, clocks[side]);
+    let (first, second) = if swapped {
+        let second = time(1);
+        (time(0), second)
+    } else {
+        (time(0), time(1))
+    };
+    // A clock that did not move would divide by zero; it means less than a nanosecond.
+    ([first.0, second.0].map(|took| took.as_nanos().max(1) as f64), [first.1, second.1])
 }
 
 /// How many inputs make one sample of this side take about [`SAMPLE`].

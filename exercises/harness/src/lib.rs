@@ -8,21 +8,28 @@
 //! test and criterion bench; `cargo xtask profile` runs them with `--profile FILE`.
 
 mod bench;
+mod clock;
 #[cfg(all(unix, feature = "profile"))]
 mod flamegraph;
 mod graded;
 mod heap;
 mod paired;
+mod report;
 mod suite;
 mod trial;
 
-pub use bench::{Bench, Side};
+pub use bench::{Bench, Side, paired_ratio};
 pub use catalogue::evidence;
+pub use clock::thread_time;
+#[cfg(feature = "standalone")]
+#[doc(hidden)]
+pub use criterion;
 #[doc(hidden)]
 pub use dhat;
 pub use fastrand::Rng;
 pub use heap::{Heap, heap};
 pub use paired::Estimate;
+pub use report::Report;
 pub use suite::Checks;
 pub use trial::{Expectation, Failed, Outcome, Trial};
 
