@@ -77,9 +77,9 @@ fn short_runs(t: &mut Trial) -> Outcome {
 fn every_input(t: &mut Trial) -> Outcome {
     for _ in 0..6 {
         let rng = &mut t.rng;
-        let (dear_share, times_dearer) = (0.35 + 0.3 * rng.f64(), 5.0 + 4.0 * rng.f64());
-        let reference = 1_500.0 + 1_000.0 * rng.f64();
-        let cheap = 800.0 + 400.0 * rng.f64();
+        let (dear_share, times_dearer) = (0.4 + 0.2 * rng.f64(), 4.0 + 2.0 * rng.f64());
+        let reference = 150.0 + 100.0 * rng.f64();
+        let cheap = 80.0 + 40.0 * rng.f64();
         let dear = cheap * times_dearer;
         let truth = (cheap * (1.0 - dear_share) + dear * dear_share) / reference;
         let machine = Machine::coarse();

@@ -1,48 +1,36 @@
 //! Which of two implementations is cheaper, and by how much.
 //!
-//! Many pairs of samples, taken in turn on inputs made beforehand; the median of their ratios is the answer.
+//! Inputs may be dear to make, so each serves for several runs; the clock stands still while the next one is made.
 
 use std::{hint::black_box, time::Duration};
 
-/// What a sample should take: long against a tick of any clock, short against the time between two interruptions.
-const SAMPLE: Duration = Duration::from_micros(100);
+/// What the runs on one input should take.
+const ENOUGH: Duration = Duration::from_micros(5);
+/// Inputs in a sample.
+const INPUTS: usize = 48;
 /// An odd number, so that one of the ratios is in the middle.
 const PAIRS: usize = 31;
-/// Runs on each input, since inputs may be dear to make.
-const REPEATS: usize = 8;
-/// More runs than this are not needed to fill a sample, however short they are; a clock that stands still must not hang us.
-const MOST_RUNS: usize = 1 << 16;
 
-// ANCHOR: relative_cost
 /// How many times as long as `reference` takes does `candidate` take? 2 if it takes twice as long, 0.5 if half.
-///
-/// `make_input` makes an input such as both will get, and is not timed. A sample has many of them, so that what
-/// depends on the input is averaged within it.
 pub fn relative_cost<I, O>(
     now: impl Fn() -> Duration,
     mut make_input: impl FnMut() -> I,
     reference: impl Fn(&I) -> O,
     candidate: impl Fn(&I) -> O,
 ) -> f64 {
-    let mut inputs = |runs| (0..runs).map(|_| make_input()).collect::<Vec<I>>();
-
-    // The fastest of three samples, because one that was interrupted would make few runs seem enough.
+    // The fastest of three, because one that was interrupted would make few runs seem enough.
     let mut runs = 1;
-    while runs < MOST_RUNS && (0..3).any(|_| time(&now, &inputs(runs), &reference) < SAMPLE) {
+    while runs < 4_096 && (0..3).any(|_| time(&now, make_input(), runs, &reference) < ENOUGH) {
         runs *= 2;
     }
 
     let mut ratios: Vec<f64> = (0..PAIRS)
-        .map(|pair| {
-            let inputs = inputs(runs);
-            // In turn, and taking turns at being first: what slows the machine down slows both.
-            let [first, second] = if pair % 2 == 0 {
-                let first = time(&now, &inputs, &reference);
-                [first, time(&now, &inputs, &candidate)]
-            } else {
-                let second = time(&now, &inputs, &candidate);
-                [time(&now, &inputs, &reference), second]
-            };
+        .map(|_| {
+            let [mut first, mut second] = [Duration::ZERO; 2];
+            for _ in 0..INPUTS {
+                first += time(&now, make_input(), runs, &reference);
+                second += time(&now, make_input(), runs, &candidate);
+            }
             second.as_secs_f64() / first.as_secs_f64()
         })
         .collect();
@@ -50,14 +38,11 @@ pub fn relative_cost<I, O>(
     ratios[PAIRS / 2]
 }
 
-/// One sample: some runs on each of the inputs.
-fn time<I, O>(now: &impl Fn() -> Duration, inputs: &[I], run: &impl Fn(&I) -> O) -> Duration {
+/// So many runs on one input.
+fn time<I, O>(now: &impl Fn() -> Duration, input: I, runs: usize, run: &impl Fn(&I) -> O) -> Duration {
     let start = now();
-    for input in inputs {
-        for _ in 0..REPEATS {
-            black_box(run(input));
-        }
+    for _ in 0..runs {
+        black_box(run(&input));
     }
     now() - start
 }
-// ANCHOR_END: relative_cost
