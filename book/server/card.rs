@@ -75,6 +75,7 @@ fn decided(check: &CheckSpec) -> String {
         Kind::Allocations => "counted",
         Kind::Speed => "timed against the starter",
         Kind::Growth => "cost at ten times the size",
+        Kind::Accuracy => "what yours measures, compared with the truth",
     };
     match &check.gate {
         Some(gate) => format!("{how}: {gate}"),

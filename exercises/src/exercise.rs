@@ -145,17 +145,19 @@ pub enum Kind {
     Growth,
     /// Times that the learner wrote down, compared with measuring again.
     Measurements,
+    /// How far from the truth a measurement is that the submission itself makes.
+    Accuracy,
 }
 
 impl Kind {
     /// Whether the bench binary, which has no allocation counter in it, decides it.
     pub fn timed(self) -> bool {
-        matches!(self, Self::Speed | Self::Growth | Self::Measurements)
+        matches!(self, Self::Speed | Self::Growth | Self::Measurements | Self::Accuracy)
     }
 
     /// Whether the check compares a figure with a gate.
     pub fn measures(self) -> bool {
-        matches!(self, Self::Allocations | Self::Speed | Self::Growth)
+        matches!(self, Self::Allocations | Self::Speed | Self::Growth | Self::Accuracy)
     }
 }
 

@@ -151,7 +151,7 @@ fn a_gate_admits_its_bound_and_knows_its_distance() {
 #[test]
 fn timed_kinds_are_those_of_the_bench() {
     let untimed = [Kind::Correctness, Kind::Answer, Kind::Allocations];
-    let timed = [Kind::Speed, Kind::Growth, Kind::Measurements];
+    let timed = [Kind::Speed, Kind::Growth, Kind::Measurements, Kind::Accuracy];
     assert!(timed.iter().all(|kind| kind.timed()) && !untimed.iter().any(|kind| kind.timed()));
 }
 

@@ -5,7 +5,14 @@ use std::{hint::black_box, path::Path, process::ExitCode, time::Duration};
 use catalogue::{Finding, Gate, Kind, Spec, Status, evidence::Figure};
 use fastrand::Rng;
 
-use crate::{Step, graded, log::Log, paired, suite};
+use crate::{
+    Estimate, Outcome, Report, Step, Trial,
+    clock::Clock,
+    graded,
+    log::Log,
+    paired,
+    suite::{self, Check},
+};
 
 /// What one sample of the slower side should take: long against the clock's resolution, short against the time slice
 /// of a busy machine's scheduler.
@@ -98,40 +105,6 @@ impl<O: 'static> Side<O> {
     }
 }
 
-/// What a sample's time is read from. The first two count only while this process has a processor, so that a busy machine's other
-/// work is not taken for the code's own.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Clock {
-    /// This thread, for the baseline: threads that a submission leaves running cannot make the baseline look slow.
-    Thread,
-    /// Every thread of the process, for the submission: work that it gives to other threads is still its own.
-    Process,
-    /// Nothing, where somebody watches from outside: the processor that valgrind plays has not all clocks.
-    Stopped,
-}
-
-impl Clock {
-    /// Time on this clock since some moment of its own.
-    #[cfg(unix)]
-    fn now(self) -> Duration {
-        use rustix::time::{ClockId, clock_gettime};
-        let read = clock_gettime(match self {
-            Self::Thread => ClockId::ThreadCPUTime,
-            Self::Process => ClockId::ProcessCPUTime,
-            Self::Stopped => return Duration::ZERO,
-        });
-        // Both parts are never negative on a clock that starts with the process.
-        Duration::new(read.tv_sec.unsigned_abs(), u32::try_from(read.tv_nsec).unwrap_or(0))
-    }
-
-    /// Where the system counts in scheduler ticks of many milliseconds, wall time is the better clock.
-    #[cfg(not(unix))]
-    fn now(self) -> Duration {
-        static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-        START.elapsed()
-    }
-}
-
 /// Not inlined, so that a flamegraph can leave it out by name.
 #[inline(never)]
 fn prepare_all<I>(inputs: usize, rng: &mut Rng, prepare: &impl Fn(&mut Rng) -> I) -> Vec<I> {
@@ -158,6 +131,8 @@ pub struct Bench {
     spec: Spec,
     entries: Vec<Entry>,
     log: Option<(&'static str, Log)>,
+    accuracies: Vec<(&'static str, Check)>,
+    reports: Vec<Report>,
     figures: Vec<(&'static str, &'static str, Draw)>,
     examples: Vec<(&'static str, Example)>,
 }
@@ -169,6 +144,8 @@ impl Bench {
             spec: suite::read(exercise_toml),
             entries: Vec::new(),
             log: None,
+            accuracies: Vec::new(),
+            reports: Vec::new(),
             figures: Vec::new(),
             examples: Vec::new(),
         }
@@ -217,8 +194,7 @@ impl Bench {
         clocks: [Clock; 2],
         ratio: fn([f64; 2]) -> f64,
     ) -> Self {
-        let listed = self.spec.check(name).filter(|check| check.kind.timed());
-        assert!(listed.is_some(), "exercise.toml lists no timed check named {name}");
+        self.listed(name, Kind::timed);
         // Only criterion's report names the sides.
         #[cfg(not(feature = "standalone"))]
         let _ = labels;
@@ -246,8 +222,7 @@ impl Bench {
     /// Defines the check of kind `measurements` that `exercise.toml` lists under `name`: `log` is what the learner wrote
     /// into src/measurements.toml, one round for each of `steps`, and is compared with measuring them again.
     pub fn measurements(mut self, name: &'static str, log: &'static str, steps: Vec<Step>) -> Self {
-        let listed = self.spec.check(name).filter(|check| check.kind == Kind::Measurements);
-        assert!(listed.is_some(), "exercise.toml lists no check of kind measurements named {name}");
+        self.listed(name, |kind| kind == Kind::Measurements);
         self.log = Some((name, Log::new(log, steps)));
         self
     }
@@ -256,6 +231,31 @@ impl Bench {
     /// `SLUG-flamegraph-NAME`.
     pub fn example(mut self, name: &'static str, run: Example) -> Self {
         self.examples.push((name, run));
+        self
+    }
+
+    /// Defines the check of kind `accuracy` that `exercise.toml` lists under `name`: the submission measures something
+    /// whose truth the check knows, and the check says by [`Trial::measure`] how far off it was. It is run here, where no
+    /// counting allocator is in the way. A machine that is too noisy to know the truth is
+    /// [inconclusive](crate::Failed::inconclusive).
+    pub fn accuracy(
+        mut self,
+        name: &'static str,
+        check: impl Fn(&mut Trial) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        self.listed(name, |kind| kind == Kind::Accuracy);
+        self.accuracies.push((name, Box::new(check)));
+        self
+    }
+
+    fn listed(&self, name: &str, is: impl Fn(Kind) -> bool) {
+        let listed = self.spec.check(name).filter(|check| is(check.kind));
+        assert!(listed.is_some(), "exercise.toml lists no such check named {name}");
+    }
+
+    /// Adds criterion benches that decide nothing; `cargo xtask bench` runs them with the others.
+    pub fn report(mut self, report: Report) -> Self {
+        self.reports.push(report);
         self
     }
 
@@ -273,6 +273,9 @@ impl Bench {
                 let budget = Duration::from_millis(brief.budget_ms);
                 if let Some((_, log)) = self.log.as_ref().filter(|(defined, _)| *defined == name) {
                     return Some(graded::guarded(|| log.verdict(brief.seed, budget)));
+                }
+                if let Some((_, check)) = self.accuracies.iter().find(|(defined, _)| *defined == name) {
+                    return Some(suite::run_one(&brief.spec, name, check, brief.seed));
                 }
                 let entry = self.entries.iter().find(|entry| entry.name == name)?;
                 let gate = brief.spec.check(name)?.gate.as_ref()?;
@@ -293,7 +296,7 @@ impl Bench {
     /// Runs the learner's side of the first timed check under a sampling profiler.
     fn profile(&self, file: &Path) -> ExitCode {
         let Some(entry) = self.entries.first() else {
-            eprintln!("this exercise has no timed check");
+            eprintln!("no check of this exercise compares your code's time with another");
             return ExitCode::FAILURE;
         };
         flamegraph(file, |seed| (entry.learner)(seed, 8))
@@ -330,13 +333,17 @@ impl Bench {
         for entry in &self.entries {
             (entry.criterion)(&mut criterion);
         }
+        for report in &self.reports {
+            report.run(&mut criterion);
+        }
         criterion.final_summary();
         ExitCode::SUCCESS
     }
 
     #[cfg(not(feature = "standalone"))]
-    #[expect(clippy::unused_self, reason = "the other build uses it")]
     fn standalone(self) -> ExitCode {
+        // Only the other build has criterion.
+        let _ = self.reports;
         graded::explain()
     }
 }
@@ -356,17 +363,9 @@ fn verdict<O: PartialEq + 'static>(
     let estimate = paired::sample(
         budget,
         |swapped| {
-            let seed = rng.u64(..);
-            let time = |side: usize| (sides[side].time)(seed, Amount::once(inputs), clocks[side]);
-            let (first, second) = if swapped {
-                let second = time(1);
-                (time(0), second)
-            } else {
-                (time(0), time(1))
-            };
-            differs |= first.1 != second.1;
-            // A clock that did not move would divide by zero; it means less than a nanosecond.
-            ratio([first.0, second.0].map(|took| took.as_nanos().max(1) as f64))
+            let (times, results) = pair(sides, clocks, rng.u64(..), inputs, swapped);
+            differs |= results[0] != results[1];
+            ratio(times)
         },
         |estimate| estimate.interval.map(|end| gate.admits(end)).windows(2).all(|ends| ends[0] == ends[1]),
     );
@@ -376,6 +375,37 @@ fn verdict<O: PartialEq + 'static>(
         return Finding::new(Status::Fail, message);
     }
     Finding::estimated(estimate.median, estimate.interval, gate, advice)
+}
+
+/// How many times as long as the first side, which should be the slower one, the second takes, by the processor time of
+/// this thread. Samples until the interval is within the fraction `precision` of the median, or for half a second. Results
+/// are not compared.
+pub fn paired_ratio<O: 'static>(sides: &[Side<O>; 2], seed: u64, precision: f64) -> Estimate {
+    const BUDGET: Duration = Duration::from_millis(100);
+    let clocks = [Clock::Thread; 2];
+    let inputs = sides[0].inputs_a_sample(clocks[0], seed);
+    let mut rng = Rng::with_seed(seed);
+    paired::sample(
+        BUDGET,
+        |swapped| {
+            let ([first, second], _) = pair(sides, clocks, rng.u64(..), inputs, swapped);
+            second / first
+        },
+        |estimate| estimate.interval.iter().all(|end| (end / estimate.median - 1.0).abs() <= precision),
+    )
+}
+
+/// One sample of each side on the same inputs: nanoseconds, and the results that were kept.
+fn pair<O>(sides: &[Side<O>; 2], clocks: [Clock; 2], seed: u64, inputs: usize, swapped: bool) -> ([f64; 2], [O; 2]) {
+    let time = |side: usize| (sides[side].time)(seed, Amount::once(inputs), clocks[side]);
+    let (first, second) = if swapped {
+        let second = time(1);
+        (time(0), second)
+    } else {
+        (time(0), time(1))
+    };
+    // A clock that did not move would divide by zero; it means less than a nanosecond.
+    ([first.0, second.0].map(|took| took.as_nanos().max(1) as f64), [first.1, second.1])
 }
 
 /// Samples `run`, which is called with one seed after the other.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::{
-    bench::{Amount, Clock, Side},
+    bench::{Amount, Side},
+    clock::Clock,
     paired::{self, Estimate},
 };
 
