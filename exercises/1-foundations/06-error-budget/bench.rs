@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         )
         .figure("error-budget-detection", "How long until an alert comes, by the share that fails", detection)
         .figure("error-budget-spent", "What has been spent when the alert comes", spent)
-        .figure("error-budget-designs", "Four incidents, and what three alerts make of each", incidents)
+        .figure("error-budget-designs", "Five incidents, and what three alerts make of each", incidents)
         .figure("error-budget-left", "What is left of the budget of 30 days", left)
         .run()
 }
