@@ -26,17 +26,16 @@ const ORDERS: usize = 200_000;
 /// How many are loaded in one input.
 const LOADED: usize = 8_000;
 
-/// Orders from `$rng`, without end: most fields are those of some hundred orders, since making text takes longer than all
-/// that is measured. A macro, because the learner's types and the baseline's are two.
+/// Orders without end, of which each is `$like(rng)` but for what the totals read. A macro, because the learner's types and
+/// the baseline's are two.
 macro_rules! orders {
-    ($types:ident, $rng:expr) => {{
+    ($types:ident, $rng:expr, $like:expr) => {{
         let rng: &mut Rng = $rng;
-        let some: Vec<_> = (0..100).map(|_| inputs::order!($types, rng)).collect();
         std::iter::repeat_with(move || $types::Order {
             placed_at: rng.u64(YEAR),
             status: inputs::status!($types, rng),
             total_cents: inputs::cents(rng),
-            ..some[rng.usize(..some.len())].clone()
+            ..$like(rng)
         })
     }};
 }
@@ -52,8 +51,25 @@ macro_rules! totals {
             move |rng| {
                 let year: &Rc<RefCell<$types::Orders>> = prepared.get_or_init(|| {
                     let mut rng = Rng::with_seed(*seed.get_or_init(|| rng.u64(..)));
+                    // Without text: no total reads any, and to make it takes longer than all that is measured.
+                    let nowhere = $types::Address {
+                        name: String::new(),
+                        street: String::new(),
+                        postcode: String::new(),
+                        city: String::new(),
+                        country: String::new(),
+                    };
+                    let bare = $types::Order {
+                        email: String::new(),
+                        shipping: nowhere,
+                        billing: None,
+                        coupon: None,
+                        note: None,
+                        ..inputs::order!($types, &mut rng)
+                    };
                     let mut year = $types::Orders::new();
-                    orders!($types, &mut rng).take(ORDERS).for_each(|order| year.push(order));
+                    let orders = orders!($types, &mut rng, |_: &mut Rng| bare.clone());
+                    orders.take(ORDERS).for_each(|order| year.push(order));
                     Rc::new(RefCell::new(year))
                 });
                 // Beyond the slider, so that the sides agree whichever of them was asked more often.
@@ -72,7 +88,12 @@ macro_rules! totals {
 macro_rules! loading {
     ($types:ident) => {
         Side::new(
-            |rng| orders!($types, rng).take(LOADED).collect::<Vec<_>>(),
+            |rng| {
+                let some: Vec<_> = (0..100).map(|_| inputs::order!($types, rng)).collect();
+                orders!($types, rng, |rng: &mut Rng| some[rng.usize(..some.len())].clone())
+                    .take(LOADED)
+                    .collect::<Vec<_>>()
+            },
             |orders| {
                 let mut year = $types::Orders::new();
                 orders.drain(..).for_each(|order| year.push(order));
