@@ -78,7 +78,12 @@ impl Alive {
 
 /// Bytes in KiB, as messages show them.
 pub(crate) fn kib(bytes: usize) -> String {
-    let digits = (bytes >> 10).to_string();
+    grouped(bytes >> 10)
+}
+
+/// A number as messages show it: 1234567 is 1,234,567.
+pub(crate) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join(",")
 }

@@ -14,7 +14,7 @@ mod alive;
 mod figures;
 mod inputs;
 mod requests;
-use alive::{ALL, ARTICLES, alive, kib};
+use alive::{ALL, ARTICLES, alive, grouped, kib};
 use inputs::{CAPACITY, customer};
 
 fn main() -> ExitCode {
@@ -120,9 +120,9 @@ fn notices(t: &mut Trial) -> Outcome {
             0 => open.push((session.open_tab(), Vec::new())),
             1 if !open.is_empty() => drop(open.swap_remove(t.rng.usize(..open.len()))),
             2 if !open.is_empty() => {
-                let at = t.rng.usize(..open.len());
+                let (count, at) = (open.len(), t.rng.usize(..open.len()));
                 let (tab, expected) = &mut open[at];
-                t.expect(format!("what one of {at} open tabs was told"), tab.take())
+                t.expect(format!("what one of {count} open tabs was told"), tab.take())
                     .equals(std::mem::take(expected))?;
             }
             _ => {
@@ -190,11 +190,14 @@ fn hit_ratio(t: &mut Trial) -> Outcome {
     }
     let ratio = |loads: usize| 100.0 * (1.0 - loads as f64 / ALL as f64);
     Err(Failed::because(format!(
-        "The hit ratio has fallen to {:.1} %: of {ALL} requests, {loads} had to ask the database. If the session that was \
-         idle longest had gone each time, it would be {:.1} %, and {best} questions. Which session goes matters. To empty \
-         the whole map when it is full throws out whoever is ordering just now, and all of them are loaded again.",
+        "The hit ratio has fallen to {:.1} %: of {} requests, {} had to ask the database. If the session that was idle \
+         longest had gone each time, it would be {:.1} %, with {} questions. Which session goes matters. To empty the whole \
+         map when it is full throws out whoever is ordering just now, and all of them are loaded again.",
         ratio(loads),
-        ratio(best)
+        grouped(ALL),
+        grouped(loads),
+        ratio(best),
+        grouped(best)
     )))
 }
 

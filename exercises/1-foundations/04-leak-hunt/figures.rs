@@ -75,7 +75,7 @@ pub(crate) fn resident() -> Figure {
             step();
         }
     });
-    lines("thousand customers who signed in, out, and in", series.into())
+    lines("thousand customers who signed in, out, and in again", series.into())
 }
 
 /// What the kernel says that this process has in RAM; nothing where there is no Linux to say it.
