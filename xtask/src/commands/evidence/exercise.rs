@@ -31,6 +31,10 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
             Some("flamegraph-starter") => flamegraph(course, exercise, &starters, "the starter", &name)?,
             Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name)?,
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
+            Some("criterion") => (
+                format!("What criterion prints for {slug}"),
+                criterion(&bench::criterion_text(course, exercise, &solutions)?),
+            ),
             Some("heap-solution") => heap(course, exercise, &solutions, "the solution")?,
             _ => {
                 let drawn = figures.iter().find(|(drawn, ..)| *drawn == name);
@@ -47,8 +51,8 @@ fn unknown(exercise: &Exercise, name: &str) -> Stop {
     let slug = &exercise.slug;
     let what = format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
     let next = format!(
-        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, and \
-         what bench.rs defines with `.figure(..)`."
+        "These are made: {slug}-verdicts, {slug}-criterion, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or \
+         -solution, and what bench.rs defines with `.figure(..)`."
     );
     Stop::broken(what, next)
 }
@@ -144,4 +148,40 @@ fn heap(course: &Course, exercise: &Exercise, submission: &Submission, whose: &s
     let columns = ["function and line", "allocations", "bytes"].map(String::from).to_vec();
     let title = format!("What {whose} of {} allocates", exercise.slug);
     Ok((title, Figure::Table { columns, rows: sites.iter().map(row).collect() }))
+}
+
+/// The estimates in criterion's report: a name, then `time:` and the ends of an interval around the estimate.
+fn criterion(text: &str) -> Figure {
+    let mut rows = Vec::new();
+    let mut previous = "";
+    for line in text.lines() {
+        if let Some((name, times)) = line.split_once("time:") {
+            // A name that is too long for its column has a line of its own.
+            let name = if name.trim().is_empty() { previous } else { name };
+            let times: Vec<&str> = times.trim().trim_matches(['[', ']']).split_whitespace().collect();
+            let times = times.chunks(2).map(|time| time.join(" "));
+            rows.push(std::iter::once(name.trim().to_owned()).chain(times).collect());
+        }
+        previous = line;
+    }
+    let columns = ["bench", "low", "estimate", "high"].map(String::from).to_vec();
+    Figure::Table { columns, rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_criterion_becomes_a_table() {
+        let text = "Benchmarking a/b\n\
+                    a/b                     time:   [1.2040 ns 1.2056 ns 1.2076 ns]\n\
+                    Found 4 outliers among 100 measurements (4.00%)\n\n\
+                    a/a name that is too long\n                        time:   [12.1 µs 12.5 µs 13.0 µs]\n";
+        let Figure::Table { columns, rows } = criterion(text) else { panic!("it is no table") };
+        assert_eq!(columns.len(), 4);
+        assert_eq!(rows[0], ["a/b", "1.2040 ns", "1.2056 ns", "1.2076 ns"]);
+        assert_eq!(rows[1], ["a/a name that is too long", "12.1 µs", "12.5 µs", "13.0 µs"]);
+        assert_eq!(rows.len(), 2);
+    }
 }
