@@ -9,6 +9,7 @@ use trustworthy_bench::relative_cost;
 
 mod busy;
 mod lies;
+mod machine;
 
 /// The gate of `exercise.toml`, as a fraction.
 const TOLERANCE: f64 = 0.15;

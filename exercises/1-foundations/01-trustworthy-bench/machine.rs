@@ -69,6 +69,7 @@ impl Machine {
     }
 
     /// How often the reference and the candidate were run.
+    #[allow(dead_code, reason = "only the checks ask")]
     pub(crate) fn runs(&self) -> [u64; 2] {
         self.runs.each_ref().map(Cell::get)
     }

@@ -65,6 +65,23 @@ pub(crate) fn bench(course: &Course, slug: &str, rest: &[String]) -> Result<Exit
     Ok(Exit::passed(status.success()))
 }
 
+/// What criterion prints for a submission, compared with nothing that was measured earlier.
+pub(crate) fn criterion_text(course: &Course, exercise: &Exercise, submission: &Submission) -> Result<String> {
+    let binaries = build(course, exercise, submission, Purpose::Bench)?;
+    let home = course.target.join("criterion-evidence").join(&exercise.slug);
+    let mut command = Command::new(&binaries.bench);
+    command.args(["--bench", "--noplot", "--discard-baseline"]).env("CRITERION_HOME", home);
+    let mut group = Group::spawn(command.stdout(Stdio::piped()).stderr(Stdio::null()))?;
+    let mut said = String::new();
+    if let Some(mut stdout) = group.child.stdout.take() {
+        stdout.read_to_string(&mut said)?;
+    }
+    let status = group.child.wait()?;
+    crate::interrupt::check()?;
+    anyhow::ensure!(status.success(), "criterion ended with {status}");
+    Ok(said)
+}
+
 /// `cargo xtask profile SLUG`. `check` says whose allocations are listed.
 pub(crate) fn profile(course: &Course, slug: &str, check: Option<&str>, open: bool) -> Result<Exit> {
     let exercise = course.exercise(slug)?;

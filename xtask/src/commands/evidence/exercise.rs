@@ -48,6 +48,10 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
             Some("cache-starter") => cache_lines(course, exercise, &starters, "the starter")?,
             Some("cache-solution") => cache_lines(course, exercise, &solutions, "the solution")?,
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
+            Some("criterion") => (
+                format!("What criterion prints for {slug}"),
+                criterion(&bench::criterion_text(course, exercise, &solutions)?),
+            ),
             Some("heap-solution") => heap(course, exercise, &solutions, "the solution")?,
             Some(of) if let Some(check) = of.strip_prefix("alive-starter-") => {
                 alive(course, exercise, &starters, "the starter", check)?
@@ -70,7 +74,7 @@ fn unknown(exercise: &Exercise, name: &str) -> Stop {
     let slug = &exercise.slug;
     let what = format!("nothing makes the evidence {name}, which book/src/{} shows", exercise.spec.chapter);
     let next = format!(
-        "These are made: {slug}-verdicts, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, \
+        "These are made: {slug}-verdicts, {slug}-criterion, {slug}-flamegraph-starter or -solution, {slug}-heap-starter or -solution, \
          {slug}-cache-starter or -solution, {slug}-alive-starter-CHECK or -solution-CHECK, what bench.rs and checks.rs \
          define with `.figure(..)` and `.compared(..)`, and as {slug}-flamegraph-NAME what bench.rs has as `.example(..)`."
     );
@@ -242,4 +246,40 @@ fn alive(
 fn cache_lines(course: &Course, exercise: &Exercise, submission: &Submission, whose: &str) -> Result<(String, Figure)> {
     let title = format!("Cache lines that {whose} of {} fetches, counted by cachegrind", exercise.slug);
     Ok((title, cache::table(course, exercise, submission)?))
+}
+
+/// The estimates in criterion's report: a name, then `time:` and the ends of an interval around the estimate.
+fn criterion(text: &str) -> Figure {
+    let mut rows = Vec::new();
+    let mut previous = "";
+    for line in text.lines() {
+        if let Some((name, times)) = line.split_once("time:") {
+            // A name that is too long for its column has a line of its own.
+            let name = if name.trim().is_empty() { previous } else { name };
+            let times: Vec<&str> = times.trim().trim_matches(['[', ']']).split_whitespace().collect();
+            let times = times.chunks(2).map(|time| time.join(" "));
+            rows.push(std::iter::once(name.trim().to_owned()).chain(times).collect());
+        }
+        previous = line;
+    }
+    let columns = ["bench", "low", "estimate", "high"].map(String::from).to_vec();
+    Figure::Table { columns, rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_criterion_becomes_a_table() {
+        let text = "Benchmarking a/b\n\
+                    a/b                     time:   [1.2040 ns 1.2056 ns 1.2076 ns]\n\
+                    Found 4 outliers among 100 measurements (4.00%)\n\n\
+                    a/a name that is too long\n                        time:   [12.1 µs 12.5 µs 13.0 µs]\n";
+        let Figure::Table { columns, rows } = criterion(text) else { panic!("it is no table") };
+        assert_eq!(columns.len(), 4);
+        assert_eq!(rows[0], ["a/b", "1.2040 ns", "1.2056 ns", "1.2076 ns"]);
+        assert_eq!(rows[1], ["a/a name that is too long", "12.1 µs", "12.5 µs", "13.0 µs"]);
+        assert_eq!(rows.len(), 2);
+    }
 }
