@@ -82,9 +82,10 @@ pub(crate) fn width() -> usize {
 /// Breaks `text` between words so that no line is longer than `width`; later lines begin with `indent` spaces. Line breaks
 /// stay where they are, and a line that begins with a space, such as a row of a table, stays as it is.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
-    let lines = text.trim().lines().map(|line| {
-        if line.starts_with(' ') { line.trim_end().to_owned() } else { wrap_line(line, width, indent) }
-    });
+    let lines = text
+        .trim()
+        .lines()
+        .map(|line| if line.starts_with(' ') { line.trim_end().to_owned() } else { wrap_line(line, width, indent) });
     lines.collect::<Vec<_>>().join(&format!("\n{:indent$}", ""))
 }
 
