@@ -122,11 +122,7 @@ fn uneven_traffic(t: &mut Trial) -> Outcome {
     let mut service = Service::new(Objective { good_per_million: 999_000, days: 3 }, &mut t.rng);
     service.minute(many, 0);
     service.minute(few, few);
-    let what = format!(
-        "{} good requests in one minute, {} bad ones in the next: {few} of them should count for as much as {few} others",
-        grouped(many.into()),
-        few
-    );
+    let what = format!("{} good requests in one minute, {few} bad ones in the next", grouped(many.into()));
     service.agrees(&what, 2)?;
 
     for _ in 0..4 {
@@ -190,7 +186,7 @@ fn more_errors(t: &mut Trial, service: &mut Service) -> Outcome {
         let (at, bad) = (service.now - 60 * t.rng.u64(..2_000), t.rng.u64(1..1_000));
         service.record(at, 0, bad);
         t.expect(format!("what is left after {bad} more requests failed"), service.yours.left(service.now))
-            .holds(&format!("is at most {left}, as before"), |after| *after <= left + 1e-9 * left.abs())?;
+            .holds(&format!("is at most {left}, as before"), |after| *after <= left + 1e-9 * left.abs().max(1.0))?;
         t.expect(format!("the alert after {bad} more requests failed"), service.yours.alert(service.now))
             .holds(&format!("is at least {alert:?}, as before"), |after| *after >= alert)?;
     }
@@ -200,8 +196,9 @@ fn more_errors(t: &mut Trial, service: &mut Service) -> Outcome {
 fn no_traffic(t: &mut Trial) -> Outcome {
     let objective = objective(&mut t.rng);
     let empty = |t: &mut Trial| Service::new(objective, &mut t.rng);
-    let shares =
-        |service: &Service, what: &str| [1, 5, 60, 4_320].into_iter().try_for_each(|window| service.agrees(what, window));
+    let shares = |service: &Service, what: &str| {
+        [1, 5, 60, 4_320].into_iter().try_for_each(|window| service.agrees(what, window))
+    };
     let all = |service: &Service, what: &str| {
         shares(service, what)?;
         service.agrees_on_the_alert(what)
@@ -241,11 +238,11 @@ fn no_traffic(t: &mut Trial) -> Outcome {
 }
 
 fn exact_factors(t: &mut Trial) -> Outcome {
-    for (rule, (_, [(long, _), _], tenths)) in RULES.into_iter().enumerate() {
+    for (number, rule) in RULES.iter().enumerate() {
         for size in ["few", "many", "as many as a u64 holds"] {
             for allowed in [100, 500, 1_000, 5_000, 10_000, 50_000] {
                 // Such that the factor is met by a whole number of requests.
-                let share = tenths as u64 * allowed;
+                let share = rule.tenths * allowed;
                 let least = 10_000_000 / gcd(share, 10_000_000);
                 let requests = least
                     * match size {
@@ -258,10 +255,11 @@ fn exact_factors(t: &mut Trial) -> Outcome {
                     let objective = Objective { good_per_million: 1_000_000 - allowed as u32, days: 3 };
                     let mut service = Service::new(objective, &mut t.rng);
                     // Before that, as many good minutes as keep the rules of longer windows quiet.
-                    if let Some((_, [(_, minutes), _], _)) = RULES.get(rule + 1).filter(|_| rule != 1) {
-                        service.now -= (minutes * 2 / 3) * 60;
+                    if let Some(longer) = RULES.get(number + 1).filter(|longer| longer.severity == rule.severity) {
+                        let ago = longer.long.minutes * 2 / 3;
+                        service.now -= ago * 60;
                         (0..40).for_each(|_| service.minute(requests, 0));
-                        service.now += (minutes * 2 / 3 - 40) * 60;
+                        service.now += (ago - 40) * 60;
                     }
                     (0..4).for_each(|_| service.minute(requests - bad, bad));
                     service.minute(requests - bad - more, bad + more);
@@ -270,16 +268,17 @@ fn exact_factors(t: &mut Trial) -> Outcome {
                         continue;
                     }
                     let (bad, all) = service.truth.sums(service.now, 5);
-                    let factor = tenths as f64 / 10.0;
+                    let factor = rule.tenths as f64 / 10.0;
                     let is = if more == 0 { "exactly" } else { "one request more than" };
                     return Err(Failed::because(format!(
-                        "With {} % allowed, {} of {} requests in 5 minutes are {is} {factor} times that, as in {long}: \
+                        "With {} % allowed, {} of {} requests in 5 minutes are {is} {factor} times that, as in {}: \
                          expected {}, got {}. Neither the factor nor the share need be a number that an f64 holds, a \
                          quotient is rounded once more, and a sum may be more than a u64 holds. Whole numbers can be \
                          multiplied and compared as they are.",
                         allowed as f64 / 10_000.0,
                         grouped(bad),
                         grouped(all),
+                        rule.long.name,
                         word(expected),
                         word(got),
                     )));

@@ -164,9 +164,12 @@ fn span(minutes: u64) -> String {
     }
 }
 
-/// What is left day by day, in two months of which the first has an outage and a slow burn.
+/// The bad requests of minute `n`, of 1,000.
+type History = (&'static str, fn(u64) -> u64);
+
+/// What is left day by day, for an outage and for two slow burns.
 pub(crate) fn left() -> Figure {
-    let histories: [(&str, fn(u64) -> u64); 3] = [
+    let histories: [History; 3] = [
         (
             "everything fails for 20 minutes on day 5",
             |minute| {

@@ -4,7 +4,7 @@ use error_budget::{ErrorBudget, Objective, Severity};
 use harness::{Failed, Outcome, Rng, Trial};
 
 use crate::{
-    oracle::RULES,
+    oracle::{RULES, Rule, Window},
     service::{Service, grouped, objective, span, word},
 };
 
@@ -135,12 +135,12 @@ fn random(rng: &mut Rng) -> Outcome {
 fn agrees(service: &Service, what: &str) -> Outcome {
     service.agrees_on_the_alert(what)?;
     let Some(severity) = service.yours.alert(service.now) else { return Ok(()) };
-    let burns = |(_, minutes): &(&str, u64), tenths: u128| {
-        service.yours.burn_rate(service.now, *minutes).is_some_and(|rate| rate * 10.0 > tenths as f64 * (1.0 - 1e-9))
+    let burns = |window: Window, rule: &Rule| {
+        let rate = service.yours.burn_rate(service.now, window.minutes);
+        rate.is_some_and(|rate| rate * 10.0 > rule.tenths as f64 * (1.0 - 1e-9))
     };
-    let told = RULES
-        .iter()
-        .any(|(rule, windows, tenths)| *rule == severity && windows.iter().all(|window| burns(window, *tenths)));
+    let applies = |rule: &Rule| rule.severity == severity && burns(rule.long, rule) && burns(rule.short, rule);
+    let told = RULES.iter().any(applies);
     if told {
         return Ok(());
     }

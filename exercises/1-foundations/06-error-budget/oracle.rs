@@ -3,13 +3,34 @@
 
 use error_budget::{Objective, Severity};
 
-/// The rules: severity, the name and the minutes of both windows, and ten times the factor.
-pub(crate) const RULES: [(Severity, [(&str, u64); 2], u128); 4] = [
-    (Severity::Page, [("1 h", 60), ("5 m", 5)], 144),
-    (Severity::Page, [("6 h", 360), ("30 m", 30)], 60),
-    (Severity::Ticket, [("1 d", 1_440), ("2 h", 120)], 30),
-    (Severity::Ticket, [("3 d", 4_320), ("6 h", 360)], 10),
+/// A window of a rule.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window {
+    pub(crate) name: &'static str,
+    pub(crate) minutes: u64,
+}
+
+/// A rule, with ten times its factor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rule {
+    pub(crate) severity: Severity,
+    pub(crate) long: Window,
+    pub(crate) short: Window,
+    pub(crate) tenths: u64,
+}
+
+/// The rules, the windows getting longer.
+pub(crate) const RULES: [Rule; 4] = [
+    rule(Severity::Page, ("1 h", 60), ("5 m", 5), 144),
+    rule(Severity::Page, ("6 h", 360), ("30 m", 30), 60),
+    rule(Severity::Ticket, ("1 d", 1_440), ("2 h", 120), 30),
+    rule(Severity::Ticket, ("3 d", 4_320), ("6 h", 360), 10),
 ];
+
+const fn rule(severity: Severity, long: (&'static str, u64), short: (&'static str, u64), tenths: u64) -> Rule {
+    let [long, short] = [Window { name: long.0, minutes: long.1 }, Window { name: short.0, minutes: short.1 }];
+    Rule { severity, long, short, tenths }
+}
 
 /// What was recorded at one time.
 #[derive(Debug, Clone, Copy)]
@@ -72,24 +93,23 @@ impl Oracle {
     }
 
     pub(crate) fn alert(&self, now: u64) -> Option<Severity> {
-        let applies = |[long, short]: [(&str, u64); 2], tenths: u128| {
-            let above = |(bad, all)| bad * 10_000_000 > tenths * self.allowed() * all;
-            let [long, short] = [long, short].map(|(_, minutes)| self.sums(now, minutes));
+        let applies = |rule: &Rule| {
+            let above = |(bad, all)| bad * 10_000_000 > u128::from(rule.tenths) * self.allowed() * all;
+            let [long, short] = [rule.long, rule.short].map(|window| self.sums(now, window.minutes));
             long.0 >= 10 && above(long) && above(short)
         };
-        RULES.into_iter().filter(|(_, windows, tenths)| applies(*windows, *tenths)).map(|(severity, ..)| severity).max()
+        RULES.iter().filter(|rule| applies(rule)).map(|rule| rule.severity).max()
     }
 
     /// The burn rates that the rules look at, as the end of a sentence.
     pub(crate) fn rates(&self, now: u64) -> String {
-        let rate = |(name, minutes)| match self.burn_rate(now, minutes) {
-            Some(rate) => format!("{rate:.2} in {name}"),
-            None => format!("none in {name}"),
+        let rate = |window: Window| match self.burn_rate(now, window.minutes) {
+            Some(rate) => format!("{rate:.2} in {}", window.name),
+            None => format!("none in {}", window.name),
         };
-        let rule = |(_, [long, short], tenths): (_, [(&'static str, u64); 2], u128)| {
-            format!("{} and {} (factor {})", rate(long), rate(short), tenths as f64 / 10.0)
-        };
-        RULES.map(rule).join(", ")
+        let both =
+            |rule: Rule| format!("{} and {} (factor {})", rate(rule.long), rate(rule.short), rule.tenths as f64 / 10.0);
+        RULES.map(both).join(", ")
     }
 
     /// How many of a million requests may be bad.
