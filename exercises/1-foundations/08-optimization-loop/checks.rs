@@ -27,77 +27,84 @@ fn digest_unchanged(t: &mut Trial) -> Outcome {
 
         // The largest is listed, and so this changes the text.
         let largest = (0..count).max_by_key(|i| payments[*i].cents).expect("there are payments");
-        payments[largest].note += " corrected";
-        let what = format!("the digest of the same {count} payments after the note of one was corrected");
+        payments[largest].kind += " corrected";
+        let what = format!("the digest of the same {count} payments after the kind of one was corrected");
         t.expect(what, yours::digest(&payments, &rules)).reads(&baseline::digest(&plain(&payments), &rules))?;
     }
     Ok(())
 }
 
 fn awkward_days(t: &mut Trial) -> Outcome {
-    let day = |payments: &[(&str, &str, u64)]| -> Vec<yours::Payment> {
-        let payment =
-            |&(id, note, cents): &(&str, &str, u64)| yours::Payment { id: id.into(), note: note.into(), cents };
-        payments.iter().map(payment).collect()
+    let payment = |id: &str, till: &str, kind: &str, cents| {
+        let [id, till, kind] = [id, till, kind].map(String::from);
+        yours::Payment { id, till, kind, cents }
     };
-    t.expect("the digest of no payments", yours::digest(&[], "* = All")).reads("Payments of the day\n")?;
+    t.expect("the digest of no payments", yours::digest(&[], "*, *, All")).reads("Payments of the day\n")?;
 
-    let notified = day(&[("a", "x", 5), ("A", "x", 5), ("a", "y", 900), ("", "x", 1), ("", "x", 1), ("a", "x", 5)]);
+    let notified: Vec<_> = [("a", "x", 5), ("A", "x", 5), ("a", "y", 900), ("", "x", 1), ("", "x", 1), ("a", "x", 5)]
+        .map(|(id, kind, cents)| payment(id, "t1", kind, cents))
+        .into();
     let expected = "\
 Payments of the day
 
 All: 3 payments, 0.11
-          0.05  a  x
-          0.05  A  x
-          0.01    x
+          0.05  a  t1 x
+          0.05  A  t1 x
+          0.01    t1 x
 ";
-    t.expect("the digest when only the first of equal ids counts", yours::digest(&notified, "* = All"))
+    t.expect("the digest when only the first of equal ids counts", yours::digest(&notified, "*, *, All"))
         .reads(expected)?;
 
-    let ties = day(&[
-        ("1", "n", 70),
-        ("2", "n", 50),
-        ("3", "n", 50),
-        ("4", "n", 50),
-        ("5", "n", 9_999_999_999),
-        ("6", "n", 50),
-        ("7", "n", 60),
-        ("8", "n", 0),
-    ]);
+    let ties: Vec<_> = [70, 50, 50, 50, 9_999_999_999, 50, 60, 0]
+        .iter()
+        .zip(["1", "2", "3", "4", "5", "6", "7", "8"])
+        .map(|(cents, id)| payment(id, "t1", "n", *cents))
+        .collect();
     let expected = "\
 Payments of the day
 
 All: 8 payments, 100000003.29
-   99999999.99  5  n
-          0.70  1  n
-          0.60  7  n
-          0.50  2  n
-          0.50  3  n
+   99999999.99  5  t1 n
+          0.70  1  t1 n
+          0.60  7  t1 n
+          0.50  2  t1 n
+          0.50  3  t1 n
 ";
-    t.expect("the digest when equal payments compete for the last place", yours::digest(&ties, "* = All"))
+    t.expect("the digest when equal payments compete for the last place", yours::digest(&ties, "*, *, All"))
         .reads(expected)?;
 
-    let rules =
-        "remark\n\n  ab*ba  =  Long \nx = Exact\n x* = Begins = twice\n*z = Ends\n** = Star\nq * = Blank\n= Empty\n";
-    for (note, account) in [
-        ("abba", "Long"),
-        ("ab or ba", "Long"),
-        ("aba", "?"),
-        ("ab", "?"),
-        ("AB ba", "?"),
-        ("x", "Exact"),
-        ("xy", "Begins = twice"),
-        ("yz", "Ends"),
-        ("xz", "Begins = twice"),
-        ("a star*", "Star"),
-        ("q r", "Blank"),
-        ("q", "?"),
-        ("", "Empty"),
-        (" x", "?"),
+    let rules = "\
+remark
+t1, remark
+
+  t1 ,tip,  Tips, to be shared
+*, tip, Tips
+t1, *, One
+t1, sale, never
+**, x, Stars
+, blank, No till
+t 2, *,
+*, a sale, Sales, and more
+";
+    for (till, kind, account) in [
+        ("t1", "tip", "Tips, to be shared"),
+        ("t2", "tip", "Tips"),
+        ("t1", "sale", "One"),
+        ("t1", "", "One"),
+        ("t1", "Tip", "One"),
+        ("T1", "sale", "?"),
+        ("t1 ", "sale", "?"),
+        ("t3", "x", "?"),
+        ("**", "x", "Stars"),
+        ("", "blank", "No till"),
+        ("t3", "blank", "?"),
+        ("t 2", "x", ""),
+        ("t3", "a sale", "Sales, and more"),
+        ("*", "*", "?"),
     ] {
-        let payments = day(&[("1", note, 1)]);
+        let payments = [payment("1", till, kind, 1)];
         let booked = yours::accounts(&payments, rules);
-        t.expect(format!("the account of the note {note:?}"), booked).equals(vec![account])?;
+        t.expect(format!("the account of till {till:?} and kind {kind:?}"), booked).equals(vec![account])?;
     }
     t.expect("the account where there are no rules", yours::accounts(&notified[..1], "")).equals(vec!["?"])
 }
@@ -135,7 +142,7 @@ fn near_misses(t: &mut Trial) -> Outcome {
         ids.push(letters.into_iter().collect());
     }
     ids.push(id.clone());
-    let payment = |id: String| yours::Payment { id, note: "t1 receipt 1".into(), cents: 100 };
+    let payment = |id: String| yours::Payment { id, till: "t1".into(), kind: "sale".into(), cents: 100 };
     let payments: Vec<_> = ids.into_iter().map(payment).collect();
     t.expect("repeats of ids that differ in one letter", yours::repeats(&payments))
         .equals(baseline::repeats(&plain(&payments)))
@@ -145,7 +152,8 @@ fn near_misses(t: &mut Trial) -> Outcome {
 fn plain(payments: &[yours::Payment]) -> Vec<baseline::Payment> {
     let plain = |payment: &yours::Payment| baseline::Payment {
         id: payment.id.clone(),
-        note: payment.note.clone(),
+        till: payment.till.clone(),
+        kind: payment.kind.clone(),
         cents: payment.cents,
     };
     payments.iter().map(plain).collect()

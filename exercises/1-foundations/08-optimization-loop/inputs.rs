@@ -3,32 +3,37 @@
 
 use harness::Rng;
 
-/// Tills that write notes, `t1` to `t7`.
+/// Tills, `t1` to `t7`.
 const TILLS: u32 = 7;
 
-/// The rules of a day: some for what stands at the end of a note, one for each till but one, one for what is left.
+/// The rules of a day: some for kinds, one for each till but one, one for what is left.
 pub(crate) fn rules(rng: &mut Rng) -> String {
     const SHOPS: [&str; 7] = ["Bath", "Cardiff", "Exeter", "Oban", "Wells", "York", "Ångström Hall"];
     let mut tills: Vec<u32> = (1..=TILLS).collect();
     rng.shuffle(&mut tills);
     // Tips of one till are booked apart from those of the others.
-    let mut text = format!("The first rule that fits decides.\nt{} * tip = Tips, to be shared\n", tills[1]);
-    text += "* tip = Tips\n* refund = Refunds\n* voucher = Vouchers\n";
+    let mut text = format!("# till, kind, account: the first that fits\nt{}, tip, Tips, to be shared\n", tills[1]);
+    text += "*, tip, Tips\n*, refund, Refunds\n*, voucher, Vouchers\n";
     for till in tills.iter().skip(1) {
-        text += &format!("t{till} * = {}\n", rng.choice(SHOPS).expect("there are shops"));
+        text += &format!("t{till}, *, {}\n", rng.choice(SHOPS).expect("there are shops"));
     }
-    text + "* = Not known\n"
+    text + "*, *, Not known\n"
 }
 
-/// What a till writes.
-pub(crate) fn note(rng: &mut Rng) -> String {
-    let end = match rng.u32(..100) {
-        0..3 => " refund",
-        3..8 => " tip",
-        8..10 => " voucher",
-        _ => "",
+/// A till.
+pub(crate) fn till(rng: &mut Rng) -> String {
+    format!("t{}", rng.u32(1..=TILLS))
+}
+
+/// What a payment is for.
+pub(crate) fn kind(rng: &mut Rng) -> String {
+    let kind = match rng.u32(..100) {
+        0..3 => "refund",
+        3..8 => "tip",
+        8..10 => "voucher",
+        _ => "sale",
     };
-    format!("t{} receipt {}{end}", rng.u32(1..=TILLS), rng.u32(1..100_000))
+    kind.to_string()
 }
 
 /// The provider's number for a payment.
@@ -46,8 +51,8 @@ macro_rules! payments {
             let payment = if again {
                 payments[rng.usize(..payments.len())].clone()
             } else {
-                let (id, note) = (crate::inputs::id(rng), crate::inputs::note(rng));
-                $types::Payment { id, note, cents: rng.u64(100..20_000) }
+                let (id, till, kind) = (crate::inputs::id(rng), crate::inputs::till(rng), crate::inputs::kind(rng));
+                $types::Payment { id, till, kind, cents: rng.u64(100..20_000) }
             };
             payments.push(payment);
         }

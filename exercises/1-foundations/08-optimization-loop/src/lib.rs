@@ -17,8 +17,10 @@ const LISTED: usize = 5;
 pub struct Payment {
     /// The provider's own number for it. A notification that is delivered again has the same.
     pub id: String,
-    /// What the till wrote: `t5 receipt 4021 tip`.
-    pub note: String,
+    /// Where it was made: `t5`.
+    pub till: String,
+    /// `sale`, `tip` and others.
+    pub kind: String,
     pub cents: u64,
 }
 
@@ -42,40 +44,38 @@ pub fn repeats(payments: &[Payment]) -> Vec<bool> {
     repeats
 }
 
-/// For each payment, the account that it is booked to: that of the first rule that fits its note, or `?` if none does.
+/// For each payment, the account that it is booked to: that of the first rule that fits, or `?` if none does.
 ///
-/// A rule is a line such as `t5 * tip = Tips`, where the star stands for anything. Lines without `=` are remarks.
+/// A rule is a line such as `t5, tip, Tips, to be shared`: the till, the kind, the account. A star stands for any till or
+/// kind. Lines with fewer commas are remarks.
 #[inline(never)]
 pub fn accounts<'a>(payments: &[Payment], rules: &'a str) -> Vec<&'a str> {
-    payments.iter().map(|payment| account(&payment.note, rules)).collect()
+    payments.iter().map(|payment| account(payment, rules)).collect()
 }
 
 #[inline(never)]
-fn account<'a>(note: &str, rules: &'a str) -> &'a str {
-    let mut fitting = rules.lines().filter_map(Rule::parse).filter(|rule| rule.fits(note));
+fn account<'a>(payment: &Payment, rules: &'a str) -> &'a str {
+    let mut fitting = rules.lines().filter_map(Rule::parse).filter(|rule| rule.fits(payment));
     fitting.next().map_or("?", |rule| rule.account)
 }
 
 /// One line of the rules.
 struct Rule<'a> {
-    /// What a note consists of, with anything in between.
-    parts: Vec<String>,
+    till: String,
+    kind: String,
     account: &'a str,
 }
 
 impl<'a> Rule<'a> {
     #[inline(never)]
     fn parse(line: &'a str) -> Option<Self> {
-        let (pattern, account) = line.split_once('=')?;
-        let parts = pattern.trim().splitn(2, '*').map(str::to_string).collect();
-        Some(Self { parts, account: account.trim() })
+        let fields: Vec<&str> = line.splitn(3, ',').map(str::trim).collect();
+        let [till, kind, account] = fields[..] else { return None };
+        Some(Self { till: till.to_string(), kind: kind.to_string(), account })
     }
 
-    fn fits(&self, note: &str) -> bool {
-        match &self.parts[..] {
-            [start, end] => note.strip_prefix(start.as_str()).is_some_and(|rest| rest.ends_with(end.as_str())),
-            _ => note == self.parts.concat(),
-        }
+    fn fits(&self, payment: &Payment) -> bool {
+        (self.till == "*" || self.till == payment.till) && (self.kind == "*" || self.kind == payment.kind)
     }
 }
 
@@ -104,7 +104,7 @@ pub fn render(payments: &[Payment], repeats: &[bool], accounts: &[&str]) -> Stri
     for (name, account) in &books {
         text += &format!("\n{name}: {} payments, {}\n", account.payments, money(account.cents));
         for payment in &account.largest {
-            text += &format!("  {:>12}  {}  {}\n", money(payment.cents), payment.id, payment.note);
+            text += &format!("  {:>12}  {}  {} {}\n", money(payment.cents), payment.id, payment.till, payment.kind);
         }
     }
     text

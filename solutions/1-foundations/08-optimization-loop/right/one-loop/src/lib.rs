@@ -10,14 +10,16 @@ const LISTED: usize = 5;
 pub struct Payment {
     /// The provider's own number for it. A notification that is delivered again has the same.
     pub id: String,
-    /// What the till wrote: `t5 receipt 4021 tip`.
-    pub note: String,
+    /// Where it was made: `t5`.
+    pub till: String,
+    /// `sale`, `tip` and others.
+    pub kind: String,
     pub cents: u64,
 }
 
 /// The digest of `payments`, booked by `rules`: in one loop over the payments.
 pub fn digest(payments: &[Payment], rules: &str) -> String {
-    let (mut first, rules) = (First::default(), Rules::parse(rules));
+    let (mut first, mut rules) = (First::default(), Rules::parse(rules));
     let mut books = Books::default();
     for payment in payments {
         if first.is_first(payment) {
@@ -34,12 +36,13 @@ pub fn repeats(payments: &[Payment]) -> Vec<bool> {
     payments.iter().map(|payment| !first.is_first(payment)).collect()
 }
 
-/// For each payment, the account that it is booked to: that of the first rule that fits its note, or `?` if none does.
+/// For each payment, the account that it is booked to: that of the first rule that fits, or `?` if none does.
 ///
-/// A rule is a line such as `t5 * tip = Tips`, where the star stands for anything. Lines without `=` are remarks.
+/// A rule is a line such as `t5, tip, Tips, to be shared`: the till, the kind, the account. A star stands for any till or
+/// kind. Lines with fewer commas are remarks.
 #[inline(never)]
 pub fn accounts<'a>(payments: &[Payment], rules: &'a str) -> Vec<&'a str> {
-    let rules = Rules::parse(rules);
+    let mut rules = Rules::parse(rules);
     payments.iter().map(|payment| rules.account(payment)).collect()
 }
 
@@ -55,50 +58,39 @@ pub fn render(payments: &[Payment], repeats: &[bool], accounts: &[&str]) -> Stri
     books.text()
 }
 
-/// The ids that were seen, by their last eight bytes, which are mostly enough to tell them apart.
+/// How often each id was seen.
 #[derive(Default)]
 struct First<'a> {
-    seen: HashMap<&'a [u8], Vec<&'a str>>,
+    seen: HashMap<&'a str, u32>,
 }
 
 impl<'a> First<'a> {
     fn is_first(&mut self, payment: &'a Payment) -> bool {
-        let id = payment.id.as_str();
-        let alike = self.seen.entry(&id.as_bytes()[id.len().saturating_sub(8)..]).or_default();
-        let first = !alike.contains(&id);
-        if first {
-            alike.push(id);
-        }
-        first
+        let times = self.seen.entry(&payment.id).or_default();
+        *times += 1;
+        *times == 1
     }
 }
 
-/// For each rule, how a note begins, how it ends if there is a star, and the account.
-struct Rules<'a>(Vec<(&'a str, Option<&'a str>, &'a str)>);
+/// The rules, and what they said of each till and kind so far.
+struct Rules<'p, 'a> {
+    rules: Vec<[&'a str; 3]>,
+    known: HashMap<(&'p str, &'p str), &'a str>,
+}
 
-impl<'a> Rules<'a> {
+impl<'p, 'a> Rules<'p, 'a> {
     fn parse(text: &'a str) -> Self {
-        let rule = |line: &'a str| {
-            let (pattern, account) = line.split_once('=')?;
-            let mut parts = pattern.trim().splitn(2, '*');
-            Some((parts.next()?, parts.next(), account.trim()))
-        };
-        Self(text.lines().filter_map(rule).collect())
+        let rule = |line: &'a str| <[&str; 3]>::try_from(line.splitn(3, ',').map(str::trim).collect::<Vec<_>>()).ok();
+        Self { rules: text.lines().filter_map(rule).collect(), known: HashMap::new() }
     }
 
-    fn account(&self, payment: &Payment) -> &'a str {
-        let note = &payment.note;
-        for (start, end, account) in &self.0 {
-            let fits = match end {
-                // The end first: it turns away more notes than the start does.
-                Some(end) => note.len() >= start.len() + end.len() && note.ends_with(end) && note.starts_with(start),
-                None => note == start,
-            };
-            if fits {
-                return account;
-            }
-        }
-        "?"
+    fn account(&mut self, payment: &'p Payment) -> &'a str {
+        let (till, kind) = (payment.till.as_str(), payment.kind.as_str());
+        *self.known.entry((till, kind)).or_insert_with(|| {
+            let fits = |field: &str, value: &str| field == "*" || field == value;
+            let mut fitting = self.rules.iter().filter(|rule| fits(rule[0], till) && fits(rule[1], kind));
+            fitting.next().map_or("?", |rule| rule[2])
+        })
     }
 }
 
@@ -138,7 +130,7 @@ impl<'a> Books<'a> {
         for account in &self.accounts {
             text += &format!("\n{}: {} payments, {}\n", account.name, account.payments, money(account.cents));
             for payment in account.largest.iter().flatten() {
-                text += &format!("  {:>12}  {}  {}\n", money(payment.cents), payment.id, payment.note);
+                text += &format!("  {:>12}  {}  {} {}\n", money(payment.cents), payment.id, payment.till, payment.kind);
             }
         }
         text

@@ -16,8 +16,10 @@ const LISTED: usize = 5;
 pub struct Payment {
     /// The provider's own number for it. A notification that is delivered again has the same.
     pub id: String,
-    /// What the till wrote: `t5 receipt 4021 tip`.
-    pub note: String,
+    /// Where it was made: `t5`.
+    pub till: String,
+    /// `sale`, `tip` and others.
+    pub kind: String,
     pub cents: u64,
 }
 
@@ -36,40 +38,37 @@ pub fn repeats(payments: &[Payment]) -> Vec<bool> {
     payments.iter().map(|payment| !seen.insert(&payment.id)).collect()
 }
 
-/// For each payment, the account that it is booked to: that of the first rule that fits its note, or `?` if none does.
+/// For each payment, the account that it is booked to: that of the first rule that fits, or `?` if none does.
 ///
-/// A rule is a line such as `t5 * tip = Tips`, where the star stands for anything. Lines without `=` are remarks.
+/// A rule is a line such as `t5, tip, Tips, to be shared`: the till, the kind, the account. A star stands for any till or
+/// kind. Lines with fewer commas are remarks.
 #[inline(never)]
 pub fn accounts<'a>(payments: &[Payment], rules: &'a str) -> Vec<&'a str> {
     let rules: Vec<Rule> = rules.lines().filter_map(Rule::parse).collect();
-    payments.iter().map(|payment| account(&payment.note, &rules)).collect()
+    payments.iter().map(|payment| account(payment, &rules)).collect()
 }
 
-fn account<'a>(note: &str, rules: &[Rule<'a>]) -> &'a str {
-    rules.iter().find(|rule| rule.fits(note)).map_or("?", |rule| rule.account)
+fn account<'a>(payment: &Payment, rules: &[Rule<'a>]) -> &'a str {
+    rules.iter().find(|rule| rule.fits(payment)).map_or("?", |rule| rule.account)
 }
 
 /// One line of the rules.
 struct Rule<'a> {
-    /// How a note begins.
-    start: String,
-    /// How it ends, if there is a star.
-    end: Option<String>,
+    till: String,
+    kind: String,
     account: &'a str,
 }
 
 impl<'a> Rule<'a> {
+    #[inline(never)]
     fn parse(line: &'a str) -> Option<Self> {
-        let (pattern, account) = line.split_once('=')?;
-        let mut parts = pattern.trim().splitn(2, '*').map(str::to_string);
-        Some(Self { start: parts.next()?, end: parts.next(), account: account.trim() })
+        let fields: Vec<&str> = line.splitn(3, ',').map(str::trim).collect();
+        let [till, kind, account] = fields[..] else { return None };
+        Some(Self { till: till.to_string(), kind: kind.to_string(), account })
     }
 
-    fn fits(&self, note: &str) -> bool {
-        match &self.end {
-            Some(end) => note.strip_prefix(&self.start).is_some_and(|rest| rest.ends_with(end)),
-            None => note == self.start,
-        }
+    fn fits(&self, payment: &Payment) -> bool {
+        (self.till == "*" || self.till == payment.till) && (self.kind == "*" || self.kind == payment.kind)
     }
 }
 
@@ -97,7 +96,7 @@ pub fn render(payments: &[Payment], repeats: &[bool], accounts: &[&str]) -> Stri
         text += &format!("\n{name}: {count} payments, {}\n", money(cents));
         for Listed(_, i) in largest.into_sorted_vec() {
             let payment = &payments[i];
-            text += &format!("  {:>12}  {}  {}\n", money(payment.cents), payment.id, payment.note);
+            text += &format!("  {:>12}  {}  {} {}\n", money(payment.cents), payment.id, payment.till, payment.kind);
         }
     }
     text

@@ -13,8 +13,10 @@ const LISTED: usize = 5;
 pub struct Payment {
     /// The provider's own number for it. A notification that is delivered again has the same.
     pub id: String,
-    /// What the till wrote: `t5 receipt 4021 tip`.
-    pub note: String,
+    /// Where it was made: `t5`.
+    pub till: String,
+    /// `sale`, `tip` and others.
+    pub kind: String,
     pub cents: u64,
 }
 
@@ -39,23 +41,21 @@ pub fn repeats(payments: &[Payment]) -> Vec<bool> {
     repeats
 }
 
-/// For each payment, the account that it is booked to: that of the first rule that fits its note, or `?` if none does.
+/// For each payment, the account that it is booked to: that of the first rule that fits, or `?` if none does.
 ///
-/// A rule is a line such as `t5 * tip = Tips`, where the star stands for anything. Lines without `=` are remarks.
+/// A rule is a line such as `t5, tip, Tips, to be shared`: the till, the kind, the account. A star stands for any till or
+/// kind. Lines with fewer commas are remarks.
 #[inline(never)]
 pub fn accounts<'a>(payments: &[Payment], rules: &'a str) -> Vec<&'a str> {
     let mut accounts = vec!["?"; payments.len()];
     let mut left: Vec<usize> = (0..payments.len()).collect();
     for line in rules.lines() {
-        let Some((pattern, account)) = line.split_once('=') else { continue };
-        let (pattern, account) = (pattern.trim(), account.trim());
-        let star = pattern.split_once('*');
+        let Some((till, rest)) = line.split_once(',') else { continue };
+        let Some((kind, account)) = rest.split_once(',') else { continue };
+        let [till, kind, account] = [till, kind, account].map(str::trim);
         left.retain(|i| {
-            let note = &payments[*i].note;
-            let fits = match star {
-                Some((start, end)) => note.strip_prefix(start).is_some_and(|rest| rest.ends_with(end)),
-                None => note == pattern,
-            };
+            let payment = &payments[*i];
+            let fits = (till == "*" || till == payment.till) && (kind == "*" || kind == payment.kind);
             if fits {
                 accounts[*i] = account;
             }
@@ -80,7 +80,7 @@ pub fn render(payments: &[Payment], repeats: &[bool], accounts: &[&str]) -> Stri
         text += &format!("\n{name}: {} payments, {}\n", booked.len(), money(cents));
         booked.sort_by_key(|payment| std::cmp::Reverse(payment.cents));
         for payment in booked.iter().take(LISTED) {
-            text += &format!("  {:>12}  {}  {}\n", money(payment.cents), payment.id, payment.note);
+            text += &format!("  {:>12}  {}  {} {}\n", money(payment.cents), payment.id, payment.till, payment.kind);
         }
     }
     text

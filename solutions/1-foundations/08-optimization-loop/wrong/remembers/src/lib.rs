@@ -16,8 +16,10 @@ const LISTED: usize = 5;
 pub struct Payment {
     /// The provider's own number for it. A notification that is delivered again has the same.
     pub id: String,
-    /// What the till wrote: `t5 receipt 4021 tip`.
-    pub note: String,
+    /// Where it was made: `t5`.
+    pub till: String,
+    /// `sale`, `tip` and others.
+    pub kind: String,
     pub cents: u64,
 }
 
@@ -42,40 +44,35 @@ pub fn repeats(payments: &[Payment]) -> Vec<bool> {
     payments.iter().map(|payment| !seen.insert(payment.id.as_str())).collect()
 }
 
-/// For each payment, the account that it is booked to: that of the first rule that fits its note, or `?` if none does.
+/// For each payment, the account that it is booked to: that of the first rule that fits, or `?` if none does.
 ///
-/// A rule is a line such as `t5 * tip = Tips`, where the star stands for anything. Lines without `=` are remarks.
+/// A rule is a line such as `t5, tip, Tips, to be shared`: the till, the kind, the account. A star stands for any till or
+/// kind. Lines with fewer commas are remarks.
 #[inline(never)]
 pub fn accounts<'a>(payments: &[Payment], rules: &'a str) -> Vec<&'a str> {
     let rules: Vec<Rule> = rules.lines().filter_map(Rule::parse).collect();
-    let account =
-        |payment: &Payment| rules.iter().find(|rule| rule.fits(&payment.note)).map_or("?", |rule| rule.account);
+    let account = |payment| rules.iter().find(|rule| rule.fits(payment)).map_or("?", |rule| rule.account);
     payments.iter().map(account).collect()
 }
 
 /// One line of the rules.
 struct Rule<'a> {
-    /// What a note begins with.
-    start: &'a str,
-    /// What it ends with, after anything; without a star in the rule, there is nothing after the start.
-    end: Option<&'a str>,
+    /// `None` fits any.
+    till: Option<&'a str>,
+    kind: Option<&'a str>,
     account: &'a str,
 }
 
 impl<'a> Rule<'a> {
-    #[inline(never)]
     fn parse(line: &'a str) -> Option<Self> {
-        let (pattern, account) = line.split_once('=')?;
-        let pattern = pattern.trim();
-        let (start, end) = pattern.split_once('*').map_or((pattern, None), |(start, end)| (start, Some(end)));
-        Some(Self { start, end, account: account.trim() })
+        let mut fields = line.splitn(3, ',').map(str::trim);
+        let (till, kind, account) = (fields.next()?, fields.next()?, fields.next()?);
+        let unless_star = |field| Some(field).filter(|field| *field != "*");
+        Some(Self { till: unless_star(till), kind: unless_star(kind), account })
     }
 
-    fn fits(&self, note: &str) -> bool {
-        match self.end {
-            Some(end) => note.strip_prefix(self.start).is_some_and(|rest| rest.ends_with(end)),
-            None => note == self.start,
-        }
+    fn fits(&self, payment: &Payment) -> bool {
+        self.till.is_none_or(|till| till == payment.till) && self.kind.is_none_or(|kind| kind == payment.kind)
     }
 }
 
@@ -104,7 +101,7 @@ pub fn render(payments: &[Payment], repeats: &[bool], accounts: &[&str]) -> Stri
     for (name, account) in &books {
         text += &format!("\n{name}: {} payments, {}\n", account.payments, money(account.cents));
         for payment in &account.largest {
-            text += &format!("  {:>12}  {}  {}\n", money(payment.cents), payment.id, payment.note);
+            text += &format!("  {:>12}  {}  {} {}\n", money(payment.cents), payment.id, payment.till, payment.kind);
         }
     }
     text
