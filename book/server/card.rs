@@ -70,10 +70,12 @@ pub fn card(exercise: &Exercise) -> String {
 fn decided(check: &CheckSpec) -> String {
     let how = match check.kind {
         Kind::Correctness => return "right or not".into(),
+        Kind::Measurements => return "what you wrote down is measured again".into(),
         Kind::Answer => return "what you wrote down is true or not".into(),
         Kind::Allocations => "counted",
         Kind::Speed => "timed against the starter",
         Kind::Growth => "cost at ten times the size",
+        Kind::Accuracy => "what yours measures, compared with the truth",
     };
     match &check.gate {
         Some(gate) => format!("{how}: {gate}"),

@@ -55,12 +55,15 @@ pub fn show(dir: &Path, name: &str, id: &str, up: &str) -> Result<Shown, String>
             }
             let address = escape(&format!("{up}evidence/{file}"));
             picture = Some(file.clone());
-            // Inside <img> a picture is inert; the link opens the same file, where a flamegraph can be clicked through.
-            format!(
-                "<a class=\"picture\" href=\"{address}\"><img src=\"{address}\" alt=\"{}\"></a>\n\
-                 <p class=\"picture-link\"><a href=\"{address}\">Open the picture by itself</a> to click through it and to search in it.</p>\n",
-                escape(alt)
-            )
+            // Inside <img> a picture is inert; the link opens the same file, where a flamegraph can be clicked through. On a
+            // telephone it keeps a width at which its letters can be read, and scrolls.
+            let image =
+                format!("<a class=\"picture\" href=\"{address}\"><img src=\"{address}\" alt=\"{}\"></a>", escape(alt));
+            scrolling(&image, &evidence.title)
+                + &format!(
+                    "<p class=\"picture-link\"><a href=\"{address}\">Open the picture by itself</a> to click through it and \
+                     to search in it.</p>\n"
+                )
         }
     };
     let html = format!("<figure class=\"evidence\">\n{body}{}</figure>\n{after}", caption(&evidence));

@@ -76,10 +76,12 @@ async fn a_card_shows_a_verdict_as_it_is_made() {
     assert_eq!(chrome.js(turning).await, json!("turn"));
     chrome.less_motion().await;
     assert_eq!(chrome.js(turning).await, json!("none"));
-    verdict(root.path(), &slug, false, Status::Fail, "Each `+` made a <new> String.");
+    verdict(root.path(), &slug, false, Status::Fail, "Each `+` made a <new> String.\n  - a   b\n  +  a b\nSo.");
     chrome.until(&state("Not passed yet, 0 of")).await;
     let shown = chrome.js("return document.querySelector('.check-verdict').innerText").await;
     assert!(shown.as_str().unwrap().contains("Each + made a <new> String."), "{shown}");
+    let rows = chrome.js("return document.querySelector('.check-verdict pre').textContent").await;
+    assert_eq!(rows, json!("  - a   b\n  +  a b"));
     assert_eq!(chrome.js("return document.querySelector('.checks').getAttribute('aria-live')").await, json!("polite"));
     verdict(root.path(), &slug, false, Status::Pass, "");
     chrome.until(&state("Passed, ")).await;

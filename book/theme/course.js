@@ -78,6 +78,10 @@
         return i < all.length - 1 ? make("code", "", part) : `\`${part}`;
     });
 
+    // Lines that begin with a space are rows of a table, and stay as they are.
+    const laidOut = (text) => text.split(/((?:\n .*)+)/).flatMap((part, i) =>
+        i % 2 === 0 ? coded(part) : make("pre", "", part.slice(1)));
+
     const compared = (check) => {
         if (check.measured === null) return "";
         const bound = check.gate?.at_least ?? check.gate?.at_most;
@@ -143,7 +147,7 @@
             const message = state === "pass" || state === "running" || state === "waiting" ? "" : check.message;
             // A message that names the figure need not be preceded by it.
             const measured = message && check.measured !== null && message.includes("the gate is") ? "" : compared(check);
-            say(line, "check-verdict", (line) => line.append(make("b", "", WORDS[state]), ...coded([measured, message].filter(Boolean).join(". "))));
+            say(line, "check-verdict", (line) => line.append(make("b", "", WORDS[state]), ...laidOut([measured, message].filter(Boolean).join(". "))));
         }
 
         compiler(text) {

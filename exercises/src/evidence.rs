@@ -1,6 +1,8 @@
 //! Measured figures as the book shows them. `cargo xtask evidence` writes them to `book/evidence/<name>.json`; a page
 //! shows one with `{{#evidence name}}`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One measured figure and where it came from.
@@ -17,6 +19,10 @@ pub struct Evidence {
     pub date: String,
     /// Commit that was measured; ends in `+` when the tree had changes.
     pub commit: String,
+    /// What was measured: a digest for each file and directory, by its path below the course root. `cargo xtask evidence
+    /// --check` compares them with what is there now. Evidence without any cannot be told to be up to date.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, String>,
     /// The figure.
     pub figure: Figure,
 }

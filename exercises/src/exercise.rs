@@ -32,7 +32,7 @@ pub struct Spec {
     pub lesson: String,
     /// The chapter that leads to it, relative to `book/src`.
     pub chapter: String,
-    /// How long a learner who has read the chapter needs.
+    /// How long a learner needs in all: for the chapter, at 200 words a minute, and for the exercise.
     pub minutes: u32,
     /// Files a learner edits, relative to the exercise's directory; all of them under `src/`.
     #[serde(default = "only_lib")]
@@ -143,17 +143,21 @@ pub enum Kind {
     Speed,
     /// The ratio of the cost at ten times the size to the cost at the size.
     Growth,
+    /// Times that the learner wrote down, compared with measuring again.
+    Measurements,
+    /// How far from the truth a measurement is that the submission itself makes.
+    Accuracy,
 }
 
 impl Kind {
     /// Whether the bench binary, which has no allocation counter in it, decides it.
     pub fn timed(self) -> bool {
-        matches!(self, Self::Speed | Self::Growth)
+        matches!(self, Self::Speed | Self::Growth | Self::Measurements | Self::Accuracy)
     }
 
     /// Whether the check compares a figure with a gate.
     pub fn measures(self) -> bool {
-        matches!(self, Self::Allocations | Self::Speed | Self::Growth)
+        matches!(self, Self::Allocations | Self::Speed | Self::Growth | Self::Accuracy)
     }
 }
 

@@ -124,7 +124,8 @@ fn parts(course: &Course, exercise: &Exercise, files: &Files) -> Result<BTreeMap
     Ok(parts)
 }
 
-fn hash(parts: &BTreeMap<PathBuf, Vec<u8>>) -> String {
+/// One hash over paths and contents.
+pub(crate) fn hash(parts: &BTreeMap<PathBuf, Vec<u8>>) -> String {
     let mut hash = Sha256::new();
     for (path, content) in parts {
         // Lengths keep the end of one file and the start of the next apart.

@@ -22,8 +22,8 @@ use clap::{CommandFactory, Parser, Subcommand, builder::PossibleValuesParser};
 
 use crate::{
     commands::{
-        bench, budget, check, db, doctor, evidence, grade as grading, learner, list, load, new, stack, start, test,
-        trial, verify, watch,
+        bench, budget, cache, check, db, doctor, evidence, grade as grading, learner, list, load, new, stack, start,
+        test, trial, verify, watch,
     },
     course::Course,
     stop::{Exit, Stop},
@@ -91,13 +91,18 @@ enum Verb {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// A flamegraph of your code and, where allocations count, a table of them
+    /// A flamegraph of your code and, where allocations count, a table of them; or the cache misses
     Profile {
         /// Exercise, as `cargo xtask list` names it
         slug: String,
+        /// Whose allocations the table is about; without it, those of the first check that measures any
+        check: Option<String>,
         /// Do not open the flamegraph
         #[arg(long)]
         no_open: bool,
+        /// Count the cache lines that your functions fetch, instead; by valgrind
+        #[arg(long)]
+        cache: bool,
     },
     /// Your answers as one archive, to hand in
     Pack {
@@ -147,10 +152,17 @@ enum Verb {
         #[arg(long)]
         idle: bool,
     },
-    /// Measure what the book shows (for authors)
+    /// Measure what the book shows: every number, plot and flamegraph of it (for authors)
+    ///
+    /// On a machine that does nothing else. An exercise takes one to three minutes; load and scale ten minutes each, once
+    /// OrderFlow is built, and they need its servers; runner a quarter of an hour; trial some four minutes for each exercise.
+    /// Without a name all of it is made, in this order, which takes two hours for eight exercises.
     Evidence {
-        /// runner, trial, load, scale, or an exercise; without it, every exercise
+        /// An exercise, load, scale, runner, or trial; without it, all of them
         name: Option<String>,
+        /// Measure nothing; say what is older than the code that it measured, and end with status 1 if anything is
+        #[arg(long)]
+        check: bool,
     },
     /// The book as static pages (for authors)
     Book {
@@ -220,7 +232,8 @@ fn run(cli: Cli) -> Result<Exit> {
         Verb::Solution { slug, give_up } => learner::solution(&course, &slug, give_up),
         Verb::Reset { slug } => learner::reset(&course, &slug),
         Verb::Bench { slug, rest } => bench::bench(&course, &slug, &rest),
-        Verb::Profile { slug, no_open } => bench::profile(&course, &slug, !no_open),
+        Verb::Profile { slug, cache: true, .. } => cache::run(&course, &slug),
+        Verb::Profile { slug, check, no_open, .. } => bench::profile(&course, &slug, check.as_deref(), !no_open),
         Verb::Pack { output } => learner::pack(&course, &output),
         Verb::Load(arguments) => load::run(&course, &arguments),
         Verb::Budget(arguments) => budget::run(&course, &arguments),
@@ -230,7 +243,7 @@ fn run(cli: Cli) -> Result<Exit> {
         Verb::Verify { slug, part, repeat } => verify::run(&course, slug.as_deref(), part, repeat),
         Verb::New { part, slug } => new::run(&course, &part, &slug),
         Verb::Trial { slugs, times, idle } => trial::run(&course, &slugs, times, idle),
-        Verb::Evidence { name } => evidence::run(&course, name.as_deref()),
+        Verb::Evidence { name, check } => evidence::run(&course, name.as_deref(), check),
         Verb::Book { command: BookVerb::Build { dest } } => start::build_book(&course, dest),
         Verb::Schema => new::schema(&course),
         Verb::Doctor => doctor::run(&course),

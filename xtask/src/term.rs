@@ -79,8 +79,17 @@ pub(crate) fn width() -> usize {
     }
 }
 
-/// Breaks `text` between words so that no line is longer than `width`; later lines begin with `indent` spaces.
+/// Breaks `text` between words so that no line is longer than `width`; later lines begin with `indent` spaces. Line breaks
+/// stay where they are, and a line that begins with a space, such as a row of a table, stays as it is.
 pub(crate) fn wrap(text: &str, width: usize, indent: usize) -> String {
+    let lines = text
+        .trim()
+        .lines()
+        .map(|line| if line.starts_with(' ') { line.trim_end().to_owned() } else { wrap_line(line, width, indent) });
+    lines.collect::<Vec<_>>().join(&format!("\n{:indent$}", ""))
+}
+
+fn wrap_line(text: &str, width: usize, indent: usize) -> String {
     let mut out = String::new();
     let mut column = indent;
     for word in text.split_whitespace() {
@@ -132,6 +141,7 @@ mod tests {
         assert_eq!(wrap("one two three four", 9, 0), "one two\nthree\nfour");
         assert_eq!(wrap("one two three", 11, 4), "one two\n    three");
         assert_eq!(wrap("unbreakable", 4, 0), "unbreakable");
+        assert_eq!(wrap("one\n  two   three four\nfive six\n", 8, 1), "one\n   two   three four\n five\n six");
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! The timed checks of one exercise: gates for the verdict, criterion reports and flamegraphs for the learner.
 
-use std::{
-    hint::black_box,
-    path::Path,
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::{hint::black_box, path::Path, process::ExitCode, time::Duration};
 
-use catalogue::{Finding, Gate, Spec, Status, evidence::Figure};
+use catalogue::{Finding, Gate, Kind, Spec, Status, evidence::Figure};
 use fastrand::Rng;
 
-use crate::{graded, paired, suite};
+use crate::{
+    Estimate, Outcome, Report, Step, Trial,
+    clock::Clock,
+    graded,
+    log::Log,
+    paired,
+    suite::{self, Check},
+};
 
 /// What one sample of the slower side should take: long against the clock's resolution, short against the time slice
 /// of a busy machine's scheduler.
@@ -22,9 +24,25 @@ const MOST_INPUTS: usize = 4_096;
 ///
 /// Every input is made anew from the run's seed, so that a remembered answer is of no use.
 pub struct Side<O> {
-    time: Box<dyn Fn(u64, usize, Clock) -> (Duration, O)>,
+    pub(crate) time: Box<dyn Fn(u64, Amount, Clock) -> (Duration, O)>,
     #[cfg(feature = "standalone")]
     criterion: Box<dyn Fn(&mut criterion::Bencher)>,
+}
+
+/// How much one sample runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Amount {
+    pub(crate) inputs: usize,
+    /// How often it goes through the inputs. More than once only where they may be used again; then once more before,
+    /// untimed, so that caches and the allocator are in every pass as they are in the last.
+    pub(crate) passes: u32,
+}
+
+impl Amount {
+    /// Each input once.
+    fn once(inputs: usize) -> Self {
+        Self { inputs, passes: 1 }
+    }
 }
 
 impl<O: 'static> Side<O> {
@@ -43,20 +61,27 @@ impl<O: 'static> Side<O> {
                 );
             })
         };
-        let time = Box::new(move |seed: u64, inputs: usize, clock: Clock| {
+        let time = Box::new(move |seed: u64, Amount { inputs, passes }: Amount, clock: Clock| {
             let mut rng = Rng::with_seed(seed);
             // One of the outputs, which one cannot be told beforehand, is kept to be compared with the other side's.
             let kept = rng.usize(..inputs);
             let mut inputs = prepare_all(inputs, &mut rng, &parts.0);
-            let mut output = None;
-            let start = clock.now();
-            for (i, input) in inputs.iter_mut().enumerate() {
-                let result = black_box((parts.1)(black_box(input)));
-                if i == kept {
-                    output = Some(result);
+            if passes > 1 {
+                for input in &mut inputs {
+                    black_box((parts.1)(black_box(input)));
                 }
             }
-            let took = clock.now().saturating_sub(start);
+            let mut output = None;
+            let start = clock.now();
+            for pass in 0..passes {
+                for (i, input) in inputs.iter_mut().enumerate() {
+                    let result = black_box((parts.1)(black_box(input)));
+                    if pass == 0 && i == kept {
+                        output = Some(result);
+                    }
+                }
+            }
+            let took = clock.now().saturating_sub(start) / passes;
             (took, output.expect("one of the inputs was chosen"))
         });
         Self {
@@ -65,36 +90,18 @@ impl<O: 'static> Side<O> {
             criterion,
         }
     }
-}
 
-/// What a sample's time is read from. Both count only while this process has a processor, so that a busy machine's other
-/// work is not taken for the code's own.
-#[derive(Debug, Clone, Copy)]
-enum Clock {
-    /// This thread, for the baseline: threads that a submission leaves running cannot make the baseline look slow.
-    Thread,
-    /// Every thread of the process, for the submission: work that it gives to other threads is still its own.
-    Process,
-}
-
-impl Clock {
-    /// Time on this clock since some moment of its own.
-    #[cfg(unix)]
-    fn now(self) -> Duration {
-        use rustix::time::{ClockId, clock_gettime};
-        let read = clock_gettime(match self {
-            Self::Thread => ClockId::ThreadCPUTime,
-            Self::Process => ClockId::ProcessCPUTime,
-        });
-        // Both parts are never negative on a clock that starts with the process.
-        Duration::new(read.tv_sec.unsigned_abs(), u32::try_from(read.tv_nsec).unwrap_or(0))
-    }
-
-    /// Where the system counts in scheduler ticks of many milliseconds, wall time is the better clock.
-    #[cfg(not(unix))]
-    fn now(self) -> Duration {
-        static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
-        START.elapsed()
+    /// How many inputs make one sample of this side take about [`SAMPLE`].
+    pub(crate) fn inputs_a_sample(&self, clock: Clock, seed: u64) -> usize {
+        let mut inputs = 1;
+        loop {
+            let (took, _) = (self.time)(seed, Amount::once(inputs), clock);
+            if took * 2 > SAMPLE || inputs >= MOST_INPUTS {
+                let wanted = SAMPLE.as_secs_f64() / took.as_secs_f64().max(1e-9) * inputs as f64;
+                return (wanted.round() as usize).clamp(1, MOST_INPUTS);
+            }
+            inputs *= 4;
+        }
     }
 }
 
@@ -106,6 +113,8 @@ fn prepare_all<I>(inputs: usize, rng: &mut Rng, prepare: &impl Fn(&mut Rng) -> I
 
 /// Draws one figure for the book.
 type Draw = fn() -> Figure;
+/// Runs code that a page of the book shows, on inputs from a seed.
+type Example = fn(u64);
 type Timed = Box<dyn Fn(&Gate, u64, Duration) -> Finding>;
 
 struct Entry {
@@ -121,13 +130,25 @@ struct Entry {
 pub struct Bench {
     spec: Spec,
     entries: Vec<Entry>,
+    log: Option<(&'static str, Log)>,
+    accuracies: Vec<(&'static str, Check)>,
+    reports: Vec<Report>,
     figures: Vec<(&'static str, &'static str, Draw)>,
+    examples: Vec<(&'static str, Example)>,
 }
 
 impl Bench {
     #[doc(hidden)]
     pub fn new(exercise_toml: &str) -> Self {
-        Self { spec: suite::read(exercise_toml), entries: Vec::new(), figures: Vec::new() }
+        Self {
+            spec: suite::read(exercise_toml),
+            entries: Vec::new(),
+            log: None,
+            accuracies: Vec::new(),
+            reports: Vec::new(),
+            figures: Vec::new(),
+            examples: Vec::new(),
+        }
     }
 
     /// Defines the check of kind `speed` that `exercise.toml` lists under `name`: the baseline's time divided by the
@@ -173,8 +194,7 @@ impl Bench {
         clocks: [Clock; 2],
         ratio: fn([f64; 2]) -> f64,
     ) -> Self {
-        let listed = self.spec.check(name).filter(|check| check.kind.timed());
-        assert!(listed.is_some(), "exercise.toml lists no timed check named {name}");
+        self.listed(name, Kind::timed);
         // Only criterion's report names the sides.
         #[cfg(not(feature = "standalone"))]
         let _ = labels;
@@ -186,7 +206,7 @@ impl Bench {
                 verdict(&for_verdict, clocks, ratio, gate, seed, budget, advice)
             }),
             learner: Box::new(move |seed, inputs| {
-                black_box((for_learner[1].time)(seed, inputs, Clock::Process));
+                black_box((for_learner[1].time)(seed, Amount::once(inputs), Clock::Stopped));
             }),
             #[cfg(feature = "standalone")]
             criterion: Box::new(move |criterion| {
@@ -196,6 +216,46 @@ impl Bench {
                 }
             }),
         });
+        self
+    }
+
+    /// Defines the check of kind `measurements` that `exercise.toml` lists under `name`: `log` is what the learner wrote
+    /// into src/measurements.toml, one round for each of `steps`, and is compared with measuring them again.
+    pub fn measurements(mut self, name: &'static str, log: &'static str, steps: Vec<Step>) -> Self {
+        self.listed(name, |kind| kind == Kind::Measurements);
+        self.log = Some((name, Log::new(log, steps)));
+        self
+    }
+
+    /// Adds code that a page of the book shows. `cargo xtask evidence` draws its flamegraph when a page asks for
+    /// `SLUG-flamegraph-NAME`.
+    pub fn example(mut self, name: &'static str, run: Example) -> Self {
+        self.examples.push((name, run));
+        self
+    }
+
+    /// Defines the check of kind `accuracy` that `exercise.toml` lists under `name`: the submission measures something
+    /// whose truth the check knows, and the check says by [`Trial::measure`] how far off it was. It is run here, where no
+    /// counting allocator is in the way. A machine that is too noisy to know the truth is
+    /// [inconclusive](crate::Failed::inconclusive).
+    pub fn accuracy(
+        mut self,
+        name: &'static str,
+        check: impl Fn(&mut Trial) -> Outcome + Send + Sync + 'static,
+    ) -> Self {
+        self.listed(name, |kind| kind == Kind::Accuracy);
+        self.accuracies.push((name, Box::new(check)));
+        self
+    }
+
+    fn listed(&self, name: &str, is: impl Fn(Kind) -> bool) {
+        let listed = self.spec.check(name).filter(|check| is(check.kind));
+        assert!(listed.is_some(), "exercise.toml lists no such check named {name}");
+    }
+
+    /// Adds criterion benches that decide nothing; `cargo xtask bench` runs them with the others.
+    pub fn report(mut self, report: Report) -> Self {
+        self.reports.push(report);
         self
     }
 
@@ -210,9 +270,15 @@ impl Bench {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["--graded"] => graded::serve(|brief, name| {
+                let budget = Duration::from_millis(brief.budget_ms);
+                if let Some((_, log)) = self.log.as_ref().filter(|(defined, _)| *defined == name) {
+                    return Some(graded::guarded(|| log.verdict(brief.seed, budget)));
+                }
+                if let Some((_, check)) = self.accuracies.iter().find(|(defined, _)| *defined == name) {
+                    return Some(suite::run_one(&brief.spec, name, check, brief.seed));
+                }
                 let entry = self.entries.iter().find(|entry| entry.name == name)?;
                 let gate = brief.spec.check(name)?.gate.as_ref()?;
-                let budget = Duration::from_millis(brief.budget_ms);
                 Some(graded::guarded(|| (entry.verdict)(gate, brief.seed, budget)))
             }),
             ["--figures"] => {
@@ -221,6 +287,8 @@ impl Bench {
                 ExitCode::SUCCESS
             }
             ["--profile", file] => self.profile(Path::new(file)),
+            ["--once"] => self.once(),
+            ["--profile", file, example] => self.profile_example(Path::new(file), example),
             _ => self.standalone(),
         }
     }
@@ -228,37 +296,59 @@ impl Bench {
     /// Runs the learner's side of the first timed check under a sampling profiler.
     fn profile(&self, file: &Path) -> ExitCode {
         let Some(entry) = self.entries.first() else {
+            eprintln!("no check of this exercise compares your code's time with another");
+            return ExitCode::FAILURE;
+        };
+        flamegraph(file, |seed| (entry.learner)(seed, 8))
+    }
+
+    /// Runs code that the book shows under a sampling profiler.
+    fn profile_example(&self, file: &Path, name: &str) -> ExitCode {
+        let Some((_, run)) = self.examples.iter().find(|(example, _)| *example == name) else {
+            eprintln!("bench.rs defines no example {name}");
+            return ExitCode::FAILURE;
+        };
+        flamegraph(file, run)
+    }
+
+    /// Runs the learner's side of the first timed check once, for a program that watches from outside.
+    fn once(&self) -> ExitCode {
+        let Some(entry) = self.entries.first() else {
             eprintln!("this exercise has no timed check");
             return ExitCode::FAILURE;
         };
-        flamegraph(file, |until| {
-            let mut seed = 0;
-            while Instant::now() < until {
-                seed += 1;
-                (entry.learner)(seed, 8);
-            }
-        })
+        (entry.learner)(1, 1);
+        ExitCode::SUCCESS
     }
 
     #[cfg(feature = "standalone")]
     fn standalone(self) -> ExitCode {
         // `cargo test` runs benches too, and asks them to be quick about it; criterion then runs each once.
         let mut criterion = criterion::Criterion::default().configure_from_args();
+        if let Some((_, log)) = &self.log
+            && !std::env::args().any(|argument| argument == "--test" || argument == "--list")
+        {
+            println!("{}", log.table());
+        }
         for entry in &self.entries {
             (entry.criterion)(&mut criterion);
+        }
+        for report in &self.reports {
+            report.run(&mut criterion);
         }
         criterion.final_summary();
         ExitCode::SUCCESS
     }
 
     #[cfg(not(feature = "standalone"))]
-    #[expect(clippy::unused_self, reason = "the other build uses it")]
     fn standalone(self) -> ExitCode {
+        // Only the other build has criterion.
+        let _ = self.reports;
         graded::explain()
     }
 }
 
-fn verdict<O: PartialEq>(
+fn verdict<O: PartialEq + 'static>(
     sides: &[Side<O>; 2],
     clocks: [Clock; 2],
     ratio: fn([f64; 2]) -> f64,
@@ -267,23 +357,15 @@ fn verdict<O: PartialEq>(
     budget: Duration,
     advice: &str,
 ) -> Finding {
-    let inputs = inputs_a_sample(&sides[0], clocks[0], seed);
+    let inputs = sides[0].inputs_a_sample(clocks[0], seed);
     let mut rng = Rng::with_seed(seed);
     let mut differs = false;
     let estimate = paired::sample(
         budget,
         |swapped| {
-            let seed = rng.u64(..);
-            let time = |side: usize| (sides[side].time)(seed, inputs, clocks[side]);
-            let (first, second) = if swapped {
-                let second = time(1);
-                (time(0), second)
-            } else {
-                (time(0), time(1))
-            };
-            differs |= first.1 != second.1;
-            // A clock that did not move would divide by zero; it means less than a nanosecond.
-            ratio([first.0, second.0].map(|took| took.as_nanos().max(1) as f64))
+            let (times, results) = pair(sides, clocks, rng.u64(..), inputs, swapped);
+            differs |= results[0] != results[1];
+            ratio(times)
         },
         |estimate| estimate.interval.map(|end| gate.admits(end)).windows(2).all(|ends| ends[0] == ends[1]),
     );
@@ -295,22 +377,42 @@ fn verdict<O: PartialEq>(
     Finding::estimated(estimate.median, estimate.interval, gate, advice)
 }
 
-/// How many inputs make one sample of this side take about [`SAMPLE`].
-fn inputs_a_sample<O>(side: &Side<O>, clock: Clock, seed: u64) -> usize {
-    let mut inputs = 1;
-    loop {
-        let (took, _) = (side.time)(seed, inputs, clock);
-        if took * 2 > SAMPLE || inputs >= MOST_INPUTS {
-            let wanted = SAMPLE.as_secs_f64() / took.as_secs_f64().max(1e-9) * inputs as f64;
-            return (wanted.round() as usize).clamp(1, MOST_INPUTS);
-        }
-        inputs *= 4;
-    }
+/// How many times as long as the first side, which should be the slower one, the second takes, by the processor time of
+/// this thread. Samples until the interval is within the fraction `precision` of the median, or for half a second. Results
+/// are not compared.
+pub fn paired_ratio<O: 'static>(sides: &[Side<O>; 2], seed: u64, precision: f64) -> Estimate {
+    const BUDGET: Duration = Duration::from_millis(100);
+    let clocks = [Clock::Thread; 2];
+    let inputs = sides[0].inputs_a_sample(clocks[0], seed);
+    let mut rng = Rng::with_seed(seed);
+    paired::sample(
+        BUDGET,
+        |swapped| {
+            let ([first, second], _) = pair(sides, clocks, rng.u64(..), inputs, swapped);
+            second / first
+        },
+        |estimate| estimate.interval.iter().all(|end| (end / estimate.median - 1.0).abs() <= precision),
+    )
 }
 
+/// One sample of each side on the same inputs: nanoseconds, and the results that were kept.
+fn pair<O>(sides: &[Side<O>; 2], clocks: [Clock; 2], seed: u64, inputs: usize, swapped: bool) -> ([f64; 2], [O; 2]) {
+    let time = |side: usize| (sides[side].time)(seed, Amount::once(inputs), clocks[side]);
+    let (first, second) = if swapped {
+        let second = time(1);
+        (time(0), second)
+    } else {
+        (time(0), time(1))
+    };
+    // A clock that did not move would divide by zero; it means less than a nanosecond.
+    ([first.0, second.0].map(|took| took.as_nanos().max(1) as f64), [first.1, second.1])
+}
+
+/// Samples `run`, which is called with one seed after the other.
 #[cfg(all(unix, feature = "profile"))]
-fn flamegraph(file: &Path, run: impl FnOnce(Instant)) -> ExitCode {
-    match crate::flamegraph::draw(file, run) {
+fn flamegraph(file: &Path, run: impl Fn(u64)) -> ExitCode {
+    let until = |end| (0..).take_while(|_| std::time::Instant::now() < end).for_each(run);
+    match crate::flamegraph::draw(file, until) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("no flamegraph: {error}");
@@ -320,7 +422,7 @@ fn flamegraph(file: &Path, run: impl FnOnce(Instant)) -> ExitCode {
 }
 
 #[cfg(not(all(unix, feature = "profile")))]
-fn flamegraph(_: &Path, _: impl FnOnce(Instant)) -> ExitCode {
+fn flamegraph(_: &Path, _: impl Fn(u64)) -> ExitCode {
     eprintln!("no flamegraph: this build has no profiler, or the system has none that works");
     ExitCode::FAILURE
 }

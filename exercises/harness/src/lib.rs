@@ -5,24 +5,36 @@
 //!
 //! The same two binaries serve three readers: `cargo xtask check` runs them with `--graded` and reads findings from a
 //! channel that a submission cannot forge ([`catalogue::channel`]); `cargo test` and `cargo bench` run them as any other
-//! test and criterion bench; `cargo xtask profile` runs them with `--profile FILE`.
+//! test and criterion bench; `cargo xtask profile` runs them with `--profile FILE`, or the bench with `--once`, and
+//! `cargo xtask evidence` with `--figures`.
 
 mod bench;
+mod clock;
 #[cfg(all(unix, feature = "profile"))]
 mod flamegraph;
 mod graded;
 mod heap;
+mod log;
 mod paired;
+mod report;
+mod rounds;
+mod steps;
 mod suite;
 mod trial;
 
-pub use bench::{Bench, Side};
+pub use bench::{Bench, Side, paired_ratio};
 pub use catalogue::evidence;
+pub use clock::thread_time;
+#[cfg(feature = "standalone")]
+#[doc(hidden)]
+pub use criterion;
 #[doc(hidden)]
 pub use dhat;
 pub use fastrand::Rng;
-pub use heap::{Heap, heap};
+pub use heap::{Heap, Meter, heap, heap_metered};
 pub use paired::Estimate;
+pub use report::Report;
+pub use steps::{Measured, Step, compare};
 pub use suite::Checks;
 pub use trial::{Expectation, Failed, Outcome, Trial};
 

@@ -70,20 +70,32 @@ pub(crate) fn sample(
     mut pair: impl FnMut(bool) -> f64,
     decided: impl Fn(&Estimate) -> bool,
 ) -> Estimate {
+    let estimates = sample_each(budget, |swapped| vec![pair(swapped)], |estimates| decided(&estimates[0]));
+    estimates[0]
+}
+
+/// The same for several figures that come of one draw, as many each time.
+pub(crate) fn sample_each(
+    budget: Duration,
+    mut draw: impl FnMut(bool) -> Vec<f64>,
+    decided: impl Fn(&[Estimate]) -> bool,
+) -> Vec<Estimate> {
     let start = Instant::now();
     // Caches, branch predictors and the allocator see both sides once before anything counts.
-    pair(false);
-    pair(true);
-    let mut ratios = Vec::new();
+    draw(false);
+    draw(true);
+    let mut draws: Vec<Vec<f64>> = Vec::new();
     loop {
-        ratios.push(pair(ratios.len().is_multiple_of(2)));
-        let time_is_up = ratios.len() >= MOST || start.elapsed() > budget * 5;
-        let look = ratios.len() >= FEWEST && (ratios.len() - FEWEST).is_multiple_of(BETWEEN_LOOKS);
-        if (look || time_is_up)
-            && let Some(estimate) = Estimate::of(ratios.clone())
-            && (time_is_up || decided(&estimate))
-        {
-            return estimate;
+        draws.push(draw(draws.len().is_multiple_of(2)));
+        let time_is_up = draws.len() >= MOST || start.elapsed() > budget * 5;
+        let look = draws.len() >= FEWEST && (draws.len() - FEWEST).is_multiple_of(BETWEEN_LOOKS);
+        if look || time_is_up {
+            let of_figure = |i: usize| Estimate::of(draws.iter().map(|draw| draw[i]).collect());
+            if let Some(estimates) = (0..draws[0].len()).map(of_figure).collect::<Option<Vec<_>>>()
+                && (time_is_up || decided(&estimates))
+            {
+                return estimates;
+            }
         }
     }
 }

@@ -2,23 +2,27 @@
 
 use std::{path::Path, process::ExitCode};
 
-use catalogue::{Finding, Spec};
+use catalogue::{Finding, Spec, evidence::Figure};
 
 use crate::{Outcome, Trial, graded};
 
 /// What a check does: look at the submission and say what it saw.
 pub(crate) type Check = Box<dyn Fn(&mut Trial) -> Outcome + Send + Sync>;
 
+/// A figure for the book: its name, its title, the wrong answers that are drawn too, and how it is drawn.
+type Drawing = (&'static str, &'static str, &'static [&'static str], fn() -> Figure);
+
 /// The checks of one exercise, by name.
 pub struct Checks {
     spec: Spec,
-    checks: Vec<(&'static str, Check)>,
+    defined: Vec<(&'static str, Check)>,
+    figures: Vec<Drawing>,
 }
 
 impl Checks {
     #[doc(hidden)]
     pub fn new(exercise_toml: &str) -> Self {
-        Self { spec: read(exercise_toml), checks: Vec::new() }
+        Self { spec: read(exercise_toml), defined: Vec::new(), figures: Vec::new() }
     }
 
     /// Defines the check that `exercise.toml` lists under `name`.
@@ -28,7 +32,26 @@ impl Checks {
     pub fn check(mut self, name: &'static str, check: impl Fn(&mut Trial) -> Outcome + Send + Sync + 'static) -> Self {
         let listed = self.spec.check(name).filter(|check| !check.kind.timed());
         assert!(listed.is_some(), "exercise.toml lists no untimed check named {name}");
-        self.checks.push((name, Box::new(check)));
+        self.defined.push((name, Box::new(check)));
+        self
+    }
+
+    /// Adds a figure for the book about what only dhat can tell, made from the submission's code when `cargo xtask
+    /// evidence` asks for it.
+    pub fn figure(self, name: &'static str, title: &'static str, draw: fn() -> Figure) -> Self {
+        self.compared(name, title, &[], draw)
+    }
+
+    /// Adds a figure that compares answers: the lines that `draw` makes of the starter, of these wrong answers and of the
+    /// solution, in one plot. Each line is named after its answer.
+    pub fn compared(
+        mut self,
+        name: &'static str,
+        title: &'static str,
+        wrong: &'static [&'static str],
+        draw: fn() -> Figure,
+    ) -> Self {
+        self.figures.push((name, title, wrong, draw));
         self
     }
 
@@ -37,19 +60,29 @@ impl Checks {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             ["--graded"] => graded::serve(|brief, name| {
-                let (_, check) = self.checks.iter().find(|(defined, _)| *defined == name)?;
+                let (_, check) = self.defined.iter().find(|(known, _)| *known == name)?;
                 Some(run_one(&brief.spec, name, check, brief.seed))
             }),
-            ["--profile", file] => self.profile(Path::new(file)),
+            ["--figures"] => {
+                let draw = |(name, title, wrong, draw): &Drawing| (*name, *title, *wrong, draw());
+                let figures: Vec<_> = self.figures.iter().map(draw).collect();
+                println!("{}", serde_json::to_string(&figures).expect("a figure is plain data"));
+                ExitCode::SUCCESS
+            }
+            ["--profile", file] => self.profile(Path::new(file), None),
+            ["--profile", file, check] => self.profile(Path::new(file), Some(check)),
             _ => self.standalone(),
         }
     }
 
-    /// Runs the checks that measure allocations with dhat writing every allocation's call stack to `file`.
-    fn profile(&self, file: &Path) -> ExitCode {
-        let measuring = |name: &str| self.spec.check(name).is_some_and(|check| check.kind.measures());
-        let Some((name, check)) = self.checks.iter().find(|(name, _)| measuring(name)) else {
-            eprintln!("this exercise has no check that measures allocations");
+    /// Runs a check that measures allocations, the first of them where none is named, with dhat writing every
+    /// allocation's call stack to `file`.
+    fn profile(&self, file: &Path, named: Option<&str>) -> ExitCode {
+        let wanted = |name: &str| {
+            named.is_none_or(|named| named == name) && self.spec.check(name).is_some_and(|check| check.kind.measures())
+        };
+        let Some((name, check)) = self.defined.iter().find(|(name, _)| wanted(name)) else {
+            eprintln!("this exercise has no such check that measures allocations");
             return ExitCode::FAILURE;
         };
         crate::heap::record(file, || run_one(&self.spec, name, check, 1));
@@ -64,7 +97,7 @@ impl Checks {
         // dhat counts the whole process, so that a check that counts must be alone in it.
         arguments.test_threads = Some(1);
         let spec = std::sync::Arc::new(self.spec);
-        let trials = self.checks.into_iter().map(|(name, check)| {
+        let trials = self.defined.into_iter().map(|(name, check)| {
             let spec = spec.clone();
             libtest_mimic::Trial::test(name, move || {
                 let finding = run_one(&spec, name, &check, seed);
@@ -90,7 +123,7 @@ pub(crate) fn read(exercise_toml: &str) -> Spec {
     Spec::parse(exercise_toml, Path::new("exercise.toml")).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-fn run_one(spec: &Spec, name: &str, check: &Check, seed: u64) -> Finding {
+pub(crate) fn run_one(spec: &Spec, name: &str, check: &Check, seed: u64) -> Finding {
     let spec = spec.check(name).expect("a check is listed before it is defined");
     graded::guarded(|| {
         let mut trial = Trial::new(spec, seed);

@@ -17,6 +17,11 @@ impl Failed {
     pub fn because(message: impl Into<String>) -> Self {
         Self(Finding::new(Status::Fail, message))
     }
+
+    /// No verdict: what was seen would be unjust to judge by, since the machine and not the submission made it so.
+    pub fn inconclusive(message: impl Into<String>) -> Self {
+        Self(Finding::new(Status::Inconclusive, message))
+    }
 }
 
 /// One running check.
@@ -224,6 +229,13 @@ mod tests {
             let finding = t.close(outcome);
             assert_eq!((finding.status, finding.measured), (status, Some(figure)));
         }
+    }
+
+    #[test]
+    fn a_machine_that_is_at_fault_leaves_no_verdict() {
+        let t = trial(None);
+        let finding = t.close(Err(Failed::inconclusive("It was busy.")));
+        assert_eq!((finding.status, &*finding.message), (Status::Inconclusive, "It was busy."));
     }
 
     #[test]

@@ -152,6 +152,17 @@ const PARTS: [Part; 12] = [
     },
 ];
 
+/// What nothing fails without.
+const VALGRIND: Part = Part {
+    name: "Valgrind",
+    programs: &["valgrind"],
+    places: &[],
+    purpose: "counting cache lines",
+    learners: false,
+    debian: "valgrind",
+    elsewhere: "Fedora: dnf install valgrind. There is none for Windows, nor for a recent macOS",
+};
+
 /// Where servers are that a user's PATH may lack: Debian's place, and Homebrew's on both kinds of Mac.
 const SERVERS: [&str; 5] =
     ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/sbin", "/opt/homebrew/bin"];
@@ -217,6 +228,13 @@ pub(crate) fn run(course: &Course) -> Result<Exit> {
         let who = if part.learners { "" } else { "; only `cargo xtask test` needs it" };
         line(false, part.learners, &format!("{}, for {}{who}", part.name, part.purpose));
         println!("         Debian: apt-get install {}. Elsewhere: {}.", part.debian, part.elsewhere);
+    }
+    if let Some(path) = found(&VALGRIND) {
+        line(true, false, &format!("{}: {}", VALGRIND.name, path.display()));
+    } else {
+        let Part { name, purpose, debian, elsewhere, .. } = VALGRIND;
+        line(false, false, &format!("{name}, for {purpose}; only `cargo xtask profile SLUG --cache` needs it"));
+        println!("         Debian: apt-get install {debian}. Elsewhere: {elsewhere}.");
     }
     for exercise in course.exercises()? {
         for need in &exercise.spec.needs {

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod budget;
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod db;
 pub(crate) mod doctor;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     commands::{
-        doctor, start,
+        doctor, evidence, start,
         tools::{COLLECTOR, K6},
         verify,
     },
@@ -58,6 +58,11 @@ pub(crate) fn run(course: &Course, only: &[String]) -> Result<Exit> {
     }
     let failed = results.iter().filter(|(_, passed, _)| !passed).count();
     println!("steps: {} passed, {failed} failed", results.len() - failed);
+    // Only said: evidence is measured on a quiet machine, which this one may not be.
+    let of_the_book = only.is_empty() || only.iter().any(|step| step == "book");
+    if of_the_book && let Some(stale) = evidence::stale(course)? {
+        println!("{stale}; `cargo xtask evidence --check` says which");
+    }
     Ok(Exit::passed(failed == 0))
 }
 

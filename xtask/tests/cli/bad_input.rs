@@ -20,7 +20,7 @@ fn an_unknown_exercise_is_answered_with_the_nearest() {
 #[test]
 fn a_broken_exercise_toml_is_named_with_its_line() {
     let course = TestCourse::fresh();
-    course.change("exercise.toml", "minutes = 30", "minuets = 30");
+    course.change("exercise.toml", "minutes = 40", "minuets = 40");
     let file = "exercises/1-foundations/03-allocation-budget/exercise.toml";
     let line =
         fs::read_to_string(course.path(file)).unwrap().lines().position(|line| line.starts_with("minuets")).unwrap()
@@ -28,7 +28,7 @@ fn a_broken_exercise_toml_is_named_with_its_line() {
     let place = format!("{file}:{line}: unknown field `minuets`");
     course.xtask(&["check", SLUG]).exits(3).says(&place);
     course.xtask(&["list"]).exits(3).says(&place);
-    course.change("exercise.toml", "minuets = 30", "minutes = ");
+    course.change("exercise.toml", "minuets = 40", "minutes = ");
     course.xtask(&["verify"]).exits(3).says(&format!("{file}:{line}:"));
 }
 

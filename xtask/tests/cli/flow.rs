@@ -145,7 +145,7 @@ fn completions_know_the_exercises() {
 fn a_missing_server_blocks_and_never_passes() {
     let course = TestCourse::fresh();
     course.write(&course.solution());
-    course.change("exercise.toml", "minutes = 30\n", "minutes = 30\nneeds = [\"rabbitmq\"]\n");
+    course.change("exercise.toml", "minutes = ", "needs = [\"rabbitmq\"]\nminutes = ");
     // Nothing at all is on this path.
     let output = course.command(&["check", SLUG]).env("PATH", "").output().unwrap();
     let done = crate::course::Done::from(output).exits(1).says("rabbitmq-server is not on this machine");

@@ -7,6 +7,7 @@ mod bad_input;
 mod budget;
 mod class;
 mod course;
+mod evidence;
 mod flow;
 #[cfg(unix)]
 mod start;

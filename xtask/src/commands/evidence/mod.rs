@@ -1,10 +1,15 @@
-//! `evidence`: measures what the book shows. Every figure says which machine, day, commit and command it came from.
+//! `evidence`: measures what the book shows. Every figure says which machine, day, commit and command it came from, and
+//! has digests of what it measured, by which `--check` finds what is old.
 
+mod check;
 mod exercise;
 mod load;
 mod runner;
+mod sources;
+mod widest;
 
 use std::{
+    collections::BTreeMap,
     fs,
     process::Command,
     time::{SystemTime, UNIX_EPOCH},
@@ -18,51 +23,102 @@ use catalogue::{
 
 use crate::{commands::trial, course::Course, stop::Exit};
 
+pub(crate) use check::stale;
+
+/// Where it is kept, below the course root.
+const DIRECTORY: &str = "book/evidence";
+
 /// Verdicts on each submission of the trial.
 const TIMES: u32 = 100;
 
-pub(crate) fn run(course: &Course, name: Option<&str>) -> Result<Exit> {
-    match name {
-        Some("runner") => {
-            let title = "How long the course's own tools take";
-            write(course, "runner", title, "runner", runner::measure(course)?)?;
-        }
-        Some("load") => {
-            let title = "OrderFlow beside its bare peer, under the same load";
-            write(course, "load", title, "load", load::measure(course, "peer", ["OrderFlow", "peer"])?)?;
-        }
-        Some("scale") => {
-            let title = "OrderFlow as several processes";
-            write(course, "scale", title, "scale", load::measure(course, "scale", ["several", "one"])?)?;
-        }
-        Some("trial") => {
-            let tallies = trial::tally(course, &[], TIMES, false)?;
-            let title = "Verdicts while other processes keep every core busy";
-            write(course, "trial", title, "trial", trial::table(&tallies))?;
-        }
-        Some(slug) => exercise::measure(course, course.exercise(slug)?)?,
+/// A figure that is of no single exercise: of the course's own tools, or of OrderFlow.
+struct Whole {
+    /// Of the file, and for the command line.
+    name: &'static str,
+    title: &'static str,
+    /// What it measures.
+    sources: fn(&Course) -> Vec<sources::Place>,
+    measure: fn(&Course) -> Result<Figure>,
+}
+
+/// From the quickest to the slowest.
+const WHOLES: [Whole; 4] = [
+    Whole {
+        name: "load",
+        title: "OrderFlow beside its bare peer, under the same load",
+        sources: sources::of_orderflow,
+        measure: |course| load::measure(course, "peer", ["OrderFlow", "peer"]),
+    },
+    Whole {
+        name: "scale",
+        title: "OrderFlow as several processes",
+        sources: sources::of_orderflow,
+        measure: |course| load::measure(course, "scale", ["several", "one"]),
+    },
+    Whole {
+        name: "runner",
+        title: "How long the course's own tools take",
+        sources: sources::of_runner,
+        measure: runner::measure,
+    },
+    Whole {
+        name: "trial",
+        title: "Verdicts while other processes keep every core busy",
+        sources: sources::of_trial,
+        measure: |course| Ok(trial::table(&trial::tally(course, &[], TIMES, false)?)),
+    },
+];
+
+pub(crate) fn run(course: &Course, name: Option<&str>, check: bool) -> Result<Exit> {
+    if check {
+        return check::run(course, name);
+    }
+    match name.map(|name| (name, whole(name))) {
+        Some((_, Some(whole))) => measure(course, whole)?,
+        Some((slug, None)) => exercise::measure(course, course.exercise(slug)?)?,
         None => {
             for exercise in course.exercises()? {
                 exercise::measure(course, exercise)?;
+            }
+            for whole in &WHOLES {
+                measure(course, whole)?;
             }
         }
     }
     Ok(Exit::Pass)
 }
 
+fn whole(name: &str) -> Option<&'static Whole> {
+    WHOLES.iter().find(|whole| whole.name == name)
+}
+
+fn measure(course: &Course, whole: &Whole) -> Result<()> {
+    // Taken first: what is changed while this measures may not be in the figure.
+    let sources = sources::digests(course, &(whole.sources)(course))?;
+    write(course, whole.name, whole.title, whole.name, sources, (whole.measure)(course)?)
+}
+
 /// Writes `book/evidence/<name>.json`. `argument` is what `cargo xtask evidence` was, or would have been, asked for.
-fn write(course: &Course, name: &str, title: &str, argument: &str, figure: Figure) -> Result<()> {
+fn write(
+    course: &Course,
+    name: &str,
+    title: &str,
+    argument: &str,
+    sources: BTreeMap<String, String>,
+    figure: Figure,
+) -> Result<()> {
     let evidence = Evidence {
         title: title.into(),
         command: format!("cargo xtask evidence {argument}"),
         machine: machine(),
         date: today(),
         commit: commit(course),
+        sources,
         figure,
     };
-    let path = course.root().join("book/evidence").join(format!("{name}.json"));
+    let path = course.root().join(DIRECTORY).join(format!("{name}.json"));
     write_atomically(&path, (serde_json::to_string_pretty(&evidence)? + "\n").as_bytes())?;
-    println!("book/evidence/{name}.json");
+    println!("{DIRECTORY}/{name}.json");
     Ok(())
 }
 

@@ -1,0 +1,129 @@
+//! The plots of the chapter: what a row costs by its width, and what an add costs by the distance to somebody else's.
+
+use std::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+use harness::evidence::{Axis, Figure, Series};
+
+/// Adds up one number of each row, for rows of more and more bytes.
+pub(crate) fn widths() -> Figure {
+    let series = [("200,000 rows", 200_000), ("200 rows", 200)].map(|(label, rows)| Series {
+        label: label.into(),
+        points: (2..=10).map(|power| [f64::from(1 << power), pass(rows, 1 << power)]).collect(),
+    });
+    Figure::Lines {
+        x: Axis { label: "bytes from one row to the next".into(), log: true },
+        y: Axis { label: "time for each row, ns".into(), log: false },
+        series: series.into(),
+    }
+}
+
+// ANCHOR: pass
+/// Nanoseconds a row, in a pass over so many that take so many bytes each.
+fn pass(rows: usize, bytes: usize) -> f64 {
+    let stride = bytes / size_of::<u32>();
+    let table = vec![1_u32; rows * stride];
+    // A short pass is repeated, and its rows are still in the cache from the time before.
+    let passes = 200_000 / rows;
+    let mut times: Vec<f64> = (0..101)
+        .map(|_| {
+            let start = Instant::now();
+            for _ in 0..passes {
+                let sum: u32 = black_box(&table).iter().step_by(stride).sum();
+                black_box(sum);
+            }
+            start.elapsed().as_nanos() as f64 / (passes * rows) as f64
+        })
+        .collect();
+    median(&mut times)
+}
+// ANCHOR_END: pass
+
+/// Two threads add, each to a counter of its own, from side by side to far apart; and one thread alone.
+pub(crate) fn distances() -> Figure {
+    let apart = [8, 16, 32, 48, 56, 64, 80, 96, 120, 128, 192, 256, 512];
+    let each = apart.map(|bytes| (f64::from(bytes), adds(bytes as usize)));
+    let line = |label: &str, which: fn([f64; 2]) -> f64| Series {
+        label: label.into(),
+        points: each.iter().map(|(bytes, times)| [*bytes, which(*times)]).collect(),
+    };
+    Figure::Lines {
+        x: Axis { label: "bytes from one counter to the other".into(), log: true },
+        y: Axis { label: "time for an add, ns".into(), log: false },
+        series: vec![line("two threads, a counter each", |[_, two]| two), line("one thread alone", |[one, _]| one)],
+    }
+}
+
+/// How long an add takes, in nanoseconds: for one thread, and for one of two whose counters are so many bytes apart.
+fn adds(bytes: usize) -> [f64; 2] {
+    let counters: Vec<AtomicU64> = (0..256).map(|_| AtomicU64::new(0)).collect();
+    // The first is where a block of 128 bytes begins.
+    let first = counters.iter().position(|counter| std::ptr::from_ref(counter).addr() % 128 == 0).unwrap_or(0);
+    let [one, other] = [&counters[first], &counters[first + bytes / size_of::<AtomicU64>()]];
+    let mut alone: Vec<f64> = bursts(one, Duration::from_millis(100)).iter().map(Burst::each).collect();
+    let mut beside = Vec::new();
+    // On a busy machine it takes a while until both have a core at the same time.
+    for _ in 0..20 {
+        let (mine, others) = thread::scope(|scope| {
+            let others = scope.spawn(|| bursts(other, Duration::from_millis(500)));
+            (bursts(one, Duration::from_millis(500)), others.join().expect("adding does not panic"))
+        });
+        beside.extend(mine.iter().filter(|burst| burst.is_beside(&others)).map(Burst::each));
+        if beside.len() >= 100 {
+            break;
+        }
+    }
+    assert!(beside.len() >= 100, "two threads hardly ever ran at the same time; is there a second core?");
+    [median(&mut alone), median(&mut beside)]
+}
+
+/// Some adds in a row, short against the time for which a scheduler lets a thread run.
+struct Burst {
+    from: Instant,
+    to: Instant,
+}
+
+impl Burst {
+    const ADDS: u32 = 10_000;
+
+    fn took(&self) -> Duration {
+        self.to - self.from
+    }
+
+    /// Nanoseconds an add.
+    fn each(&self) -> f64 {
+        self.took().as_nanos() as f64 / f64::from(Self::ADDS)
+    }
+
+    /// Whether both threads were at it for all of the time. A burst that took so long was not running in between.
+    fn is_beside(&self, others: &[Self]) -> bool {
+        const INTERRUPTED: Duration = Duration::from_millis(2);
+        let first = others.partition_point(|other| other.to <= self.from);
+        let during: Vec<_> = others[first..].iter().take_while(|other| other.from < self.to).collect();
+        let both: Duration = during.iter().map(|other| other.to.min(self.to) - other.from.max(self.from)).sum();
+        both > self.took() * 9 / 10 && during.iter().chain([&self]).all(|burst| burst.took() < INTERRUPTED)
+    }
+}
+
+/// Adds to a counter for so long.
+fn bursts(counter: &AtomicU64, time: Duration) -> Vec<Burst> {
+    let end = Instant::now() + time;
+    let mut bursts = Vec::new();
+    while Instant::now() < end {
+        let from = Instant::now();
+        for _ in 0..Burst::ADDS {
+            counter.fetch_add(1, Relaxed);
+        }
+        bursts.push(Burst { from, to: Instant::now() });
+    }
+    bursts
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,181 @@
+//! How much of its error budget a service has used, how fast it uses it, and whether to wake somebody.
+//!
+//! Good and bad requests are counted by the minute and once more by the hour. A window is made of the whole hours in it and
+//! of the minutes before and after those.
+
+/// What was promised: of a million requests this many are good, over so many days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Objective {
+    /// 999,000 is an objective of 99.9 %; at most 1,000,000, which is 100 %.
+    pub good_per_million: u32,
+    /// At least 3, so that no alert looks back further.
+    pub days: u32,
+}
+
+/// How urgent an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For the next working day.
+    Ticket,
+    /// Wakes somebody.
+    Page,
+}
+
+/// Fewer bad requests than this in the long window of a rule are no reason for an alert.
+const FEWEST: u128 = 10;
+
+/// When to alert: minutes of the long window, of which the short one is a twelfth, and ten times the factor, which makes
+/// it a whole number.
+const RULES: [(u64, u128, Severity); 4] = [
+    (60, 144, Severity::Page),
+    (6 * 60, 60, Severity::Page),
+    (24 * 60, 30, Severity::Ticket),
+    (3 * 24 * 60, 10, Severity::Ticket),
+];
+
+const HOUR: u64 = 60;
+
+/// Counts of equal spans of time, of which the newest are kept: a column for what each place is of, one for the good and
+/// one for the bad.
+#[derive(Debug, Clone)]
+struct Spans {
+    numbers: Box<[u64]>,
+    good: Box<[u128]>,
+    bad: Box<[u128]>,
+}
+
+impl Spans {
+    fn new(places: usize) -> Self {
+        Self { numbers: vec![0; places].into(), good: vec![0; places].into(), bad: vec![0; places].into() }
+    }
+
+    fn place(&self, number: u64) -> usize {
+        (number % self.numbers.len() as u64) as usize
+    }
+
+    fn add(&mut self, number: u64, good: u64, bad: u64) {
+        let place = self.place(number);
+        if self.numbers[place] != number {
+            self.numbers[place] = number;
+            (self.good[place], self.bad[place]) = (0, 0);
+        }
+        self.good[place] += u128::from(good);
+        self.bad[place] += u128::from(bad);
+    }
+
+    fn sums(&self, number: u64) -> Sums {
+        let place = self.place(number);
+        match self.numbers[place] == number {
+            true => Sums { bad: self.bad[place], all: self.good[place] + self.bad[place] },
+            false => Sums::default(),
+        }
+    }
+}
+
+/// The outcomes of a service's requests, held against its objective.
+#[derive(Debug, Clone)]
+pub struct ErrorBudget {
+    objective: Objective,
+    latest: u64,
+    minutes: Spans,
+    hours: Spans,
+}
+
+/// The requests of a window.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    bad: u128,
+    all: u128,
+}
+
+impl ErrorBudget {
+    pub fn new(objective: Objective) -> Self {
+        let hours = objective.days as usize * 24;
+        // The oldest hour has begun before the oldest minute.
+        Self { objective, latest: 0, minutes: Spans::new(hours * 60), hours: Spans::new(hours + 1) }
+    }
+
+    /// Adds the outcomes of some requests of the minute that `at` is in. None at all is fine: the minute was idle. A record
+    /// may come late, after those of later minutes. One that is older than the objective's days before the latest minute
+    /// changes nothing.
+    ///
+    /// All that is recorded for one minute fits into a `u64`; what is recorded for many need not.
+    pub fn record(&mut self, at: u64, good: u64, bad: u64) {
+        let number = at / 60;
+        self.latest = self.latest.max(number);
+        if self.latest - number < self.days() {
+            self.minutes.add(number, good, bad);
+            self.hours.add(number / HOUR, good, bad);
+        }
+    }
+
+    /// The requests of the `minutes` that end `now`.
+    fn sums(&self, now: u64, minutes: u64) -> Sums {
+        let last = self.latest.max(now / 60);
+        let mut sums = Sums::default();
+        let mut number = (last + 1).saturating_sub(minutes);
+        while number <= last {
+            let whole = number.is_multiple_of(HOUR) && number + HOUR <= last + 1;
+            let (part, long) =
+                if whole { (self.hours.sums(number / HOUR), HOUR) } else { (self.minutes.sums(number), 1) };
+            sums.bad += part.bad;
+            sums.all += part.all;
+            number += long;
+        }
+        sums
+    }
+
+    /// The share of the good among all requests of the `minutes` that end `now`, from 0 to 1: the service level indicator.
+    /// From 1 minute to the objective's days may be asked for. `None` when there was no request.
+    pub fn sli(&self, now: u64, minutes: u64) -> Option<f64> {
+        let Sums { bad, all } = self.sums(now, minutes);
+        (all > 0).then(|| (all - bad) as f64 / all as f64)
+    }
+
+    /// How many times faster than allowed the budget was spent in the `minutes` that end `now`: the share of the bad among
+    /// their requests, divided by the share that the objective allows. At 1 the budget lasts exactly for the objective's
+    /// days. `None` when there was no request. With an objective of 100 %, it is 0 while nothing is bad, else infinite.
+    pub fn burn_rate(&self, now: u64, minutes: u64) -> Option<f64> {
+        let Sums { bad, all } = self.sums(now, minutes);
+        if all == 0 {
+            return None;
+        }
+        // With nothing allowed, dividing something by it is infinite, as it should be; nothing by nothing is not.
+        Some(if bad == 0 { 0.0 } else { bad as f64 / (all as f64 * self.allowed() as f64 / 1e6) })
+    }
+
+    /// The share of the error budget that is left of the objective's days that end `now`: 1 when nothing was bad, 0 when as
+    /// many requests were bad as the objective allows among so many, and less than 0 when more were. 1 when there was no
+    /// request. With an objective of 100 %, it is 1 while nothing is bad, else infinitely below 0.
+    pub fn left(&self, now: u64) -> f64 {
+        1.0 - self.burn_rate(now, self.days()).unwrap_or(0.0)
+    }
+
+    /// Whether to alert `now`: the most urgent of the rules that apply.
+    ///
+    /// A rule applies while the burn rates of its long and of its short window are both above its factor, and at least ten
+    /// requests of the long window were bad. Exactly the factor is not above it.
+    pub fn alert(&self, now: u64) -> Option<Severity> {
+        let burns = |(long, tenths, _): &&(u64, u128, Severity)| {
+            let [long, short] = [*long, long / 12].map(|minutes| self.sums(now, minutes));
+            long.bad >= FEWEST && self.above(long, *tenths) && self.above(short, *tenths)
+        };
+        RULES.iter().filter(burns).map(|(_, _, severity)| *severity).max()
+    }
+
+    /// Whether the burn rate of these requests is above so many tenths:
+    /// `(bad / all) / (allowed / 1,000,000) > tenths / 10`, without the divisions.
+    fn above(&self, Sums { bad, all }: Sums, tenths: u128) -> bool {
+        bad * 10_000_000 > tenths * self.allowed() * all
+    }
+
+    /// The minutes of the objective's days.
+    fn days(&self) -> u64 {
+        u64::from(self.objective.days) * 24 * HOUR
+    }
+
+    /// How many of a million requests may be bad.
+    fn allowed(&self) -> u128 {
+        1_000_000 - u128::from(self.objective.good_per_million)
+    }
+}
