@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// The sample of tokio_global_queue_depth.
+    /// The sample of `tokio_global_queue_depth`.
     fn waiting(registry: &Registry) -> u64 {
         let mut text = String::new();
         encode(&mut text, registry).unwrap();
