@@ -71,8 +71,8 @@ fn main() -> ExitCode {
                 Step::new("render", render!(baseline), render!(yours)),
             ],
         )
-        .example("example-before", |seed| example::run(seed, example::bit_by_bit))
-        .example("example-after", |seed| example::run(seed, example::by_table))
+        .example("example-before", |seed| example::run(seed, example::with_format))
+        .example("example-after", |seed| example::run(seed, example::with_write))
         .figure("optimization-loop-changes", "What two changes could give, and what they gave", example::changes)
         .run()
 }
