@@ -64,8 +64,8 @@ impl ErrorBudget {
     }
 
     /// Adds the outcomes of some requests of the minute that `at` is in. None at all is fine: the minute was idle. A record
-    /// may come late, after those of later minutes. One that is older than the objective's days before the latest minute
-    /// changes nothing.
+    /// may come late, after those of later minutes. One for a minute before the objective's days, which end with the latest
+    /// minute, changes nothing.
     ///
     /// All that is recorded for one minute fits into a `u64`; what is recorded for many need not.
     pub fn record(&mut self, at: u64, good: u64, bad: u64) {
