@@ -106,22 +106,30 @@ fn every_input(t: &mut Trial) -> Outcome {
 }
 
 fn busy_machine(t: &mut Trial) -> Outcome {
-    const COMPARISONS: usize = 12;
-    for comparison in 1..=COMPARISONS {
+    const COMPARISONS: usize = 40;
+    // A good bench may have bad luck once.
+    const FORGIVEN: usize = 4;
+    let mut wrong = Vec::new();
+    for _ in 0..COMPARISONS {
         let micros = 20.0 + 30.0 * t.rng.f64();
         let truth = ratio(t);
         let answer = steady(&Machine::busy(&mut t.rng), 1e3 * micros, truth);
         if !near(answer, truth) {
-            return Err(Failed::because(format!(
-                "In comparison {comparison} of {COMPARISONS}, a run of `reference` takes {micros:.0} us and one of \
-                 `candidate` {truth:.2} times as long; the answer was {answer:.2}. This machine interrupts you every 10 \
-                 ms or so, now for 0.1 ms and now for 50, and its pace drifts. A sum or a mean keeps every \
-                 interruption, and whoever is timed last is timed on another machine. Take many samples, long against \
-                 a tick of the clock and short against 10 ms, of both sides in turn, and let the median decide."
-            )));
+            wrong.push((micros, truth, answer));
         }
     }
-    Ok(())
+    if wrong.len() <= FORGIVEN {
+        return Ok(());
+    }
+    let (micros, truth, answer) = wrong[0];
+    Err(Failed::because(format!(
+        "{} of {COMPARISONS} comparisons were off by more than 15 %. In the first of those, a run of `reference` takes \
+         {micros:.0} us and one of `candidate` {truth:.2} times as long; the answer was {answer:.2}. This machine \
+         interrupts you every 10 ms or so, now for 0.1 ms and now for 50, and its pace drifts. A sum or a mean keeps \
+         every interruption, and whoever is timed last is timed on another machine. Take many samples, long against a \
+         tick of the clock and short against 10 ms, of both sides in turn, and let the median decide.",
+        wrong.len()
+    )))
 }
 
 /// What is asked of a bench that answers nonsense.

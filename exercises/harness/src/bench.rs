@@ -411,7 +411,13 @@ fn pair<O>(sides: &[Side<O>; 2], clocks: [Clock; 2], seed: u64, inputs: usize, s
 /// Samples `run`, which is called with one seed after the other.
 #[cfg(all(unix, feature = "profile"))]
 fn flamegraph(file: &Path, run: impl Fn(u64)) -> ExitCode {
-    let until = |end| (0..).take_while(|_| std::time::Instant::now() < end).for_each(run);
+    let until = |end| {
+        let mut seed = 0;
+        while std::time::Instant::now() < end {
+            run(seed);
+            seed += 1;
+        }
+    };
     match crate::flamegraph::draw(file, until) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -48,7 +48,7 @@ pub(crate) fn run(course: &Course, slug: &str) -> Result<Exit> {
     let _alone = state::one_at_a_time(course)?;
     if let Figure::Table { columns, rows } = table(course, exercise, &Submission::working_copy(&course.catalogue))? {
         for row in std::iter::once(&columns).chain(&rows) {
-            let numbers: String = row[1..].iter().map(|cell| format!("{cell:>17}")).collect();
+            let numbers = row[1..].iter().map(|cell| format!("{cell:>17}")).collect::<Vec<_>>().concat();
             println!("{numbers}  {}", row[0]);
         }
     }

@@ -185,7 +185,10 @@ fn since(course: &Course, commit: &str, place: &str) -> Vec<String> {
         let output = output.ok().filter(|output| output.status.success());
         output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    let Some(tracked) = git(&["diff", "--name-only", "--relative", commit.trim_end_matches('+')]) else {
+    let commit = commit.trim_end_matches('+');
+    // What a file says goes into a command line, so it has to look like a commit.
+    let known = commit.bytes().all(|byte| byte.is_ascii_hexdigit()) && !commit.is_empty();
+    let Some(tracked) = known.then(|| git(&["diff", "--name-only", "--relative", commit])).flatten() else {
         return Vec::new();
     };
     let untracked = git(&["ls-files", "--others", "--exclude-standard"]).unwrap_or_default();

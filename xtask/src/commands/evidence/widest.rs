@@ -38,7 +38,7 @@ mod tests {
             "free (40 samples, 10.00%)",
             "&amp;str as Display (8 samples, 2.00%)",
         ];
-        let svg: String = titles.iter().map(|name| format!("<g><title>{name}</title></g>")).collect();
+        let svg = titles.map(|name| format!("<g><title>{name}</title></g>")).concat();
         let expected = [("row", 75.0), ("free", 10.0), ("&str as Display", 2.0)];
         assert_eq!(boxes(&svg), expected.map(|(name, share)| (name.to_owned(), share)));
     }
