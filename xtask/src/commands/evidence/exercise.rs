@@ -28,11 +28,16 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
     for name in wanted(course, exercise)? {
         let (title, figure) = match name.strip_prefix(&format!("{slug}-")) {
             Some("verdicts") => ("What each answer scores".to_owned(), verdicts(course, exercise)?),
-            Some("flamegraph-starter") => flamegraph(course, exercise, &starters, "the starter", &name, None)?,
-            Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name, None)?,
+            Some("flamegraph-starter") => {
+                flamegraph(course, exercise, &starters, &format!("the starter of {slug}"), &name, None)?
+            }
+            Some("flamegraph-solution") => {
+                flamegraph(course, exercise, &solutions, &format!("the solution of {slug}"), &name, None)?
+            }
             Some(other) if other.starts_with("flamegraph-") => {
                 let example = other.trim_start_matches("flamegraph-");
-                flamegraph(course, exercise, &solutions, &example.replace('-', " "), &name, Some(example))?
+                let whose = format!("the {}", example.replace('-', " "));
+                flamegraph(course, exercise, &solutions, &whose, &name, Some(example))?
             }
             Some("heap-starter") => heap(course, exercise, &starters, "the starter")?,
             Some("heap-solution") => heap(course, exercise, &solutions, "the solution")?,
@@ -138,7 +143,7 @@ fn flamegraph(
     let dir = course.root().join("book/evidence");
     fs::create_dir_all(&dir)?;
     bench::draw(course, exercise, submission, &dir.join(&file), example)?;
-    let title = format!("Where {whose} of {} spends its time", exercise.slug);
+    let title = format!("Where {whose} spends its time");
     let alt = format!("Flamegraph of {whose}: each box is a function, as wide as its share of the samples.");
     Ok((title, Figure::Svg { file, alt }))
 }
