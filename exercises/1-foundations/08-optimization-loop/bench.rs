@@ -71,8 +71,8 @@ fn main() -> ExitCode {
                 Step::new("render", render!(baseline), render!(yours)),
             ],
         )
-        .example("example-before", |seed| example::run(seed, example::with_format))
-        .example("example-after", |seed| example::run(seed, example::with_write))
+        .example("export-with-format", |seed| example::run(seed, example::with_format))
+        .example("export-with-write", |seed| example::run(seed, example::with_write))
         .figure("optimization-loop-changes", "What two changes could give, and what they gave", example::changes)
         .run()
 }

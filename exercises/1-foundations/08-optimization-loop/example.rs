@@ -4,12 +4,16 @@ use std::fmt::Write;
 
 use harness::{Rng, Side, Step, evidence::Figure};
 
+/// What makes a checksum, and what writes a line, so that each can be exchanged.
+type Checksum = fn(&str) -> u32;
+type Line = fn(&mut String, &str, u32);
+
 // ANCHOR: export
-/// The orders as text. Which checksum, and what writes a line, are arguments so that each can be exchanged.
-pub(crate) fn export(orders: &[String], checksum: fn(&str) -> u32, line: fn(&mut String, &str, u32)) -> String {
+/// The orders as text: first all checksums, then all lines.
+pub(crate) fn export(orders: &[String], checksum: Checksum, line: Line) -> String {
+    let sums: Vec<u32> = orders.iter().map(|order| checksum(order)).collect();
     let mut text = String::new();
-    for order in orders {
-        let sum = checksum(order);
+    for (order, sum) in orders.iter().zip(sums) {
         line(&mut text, order, sum);
     }
     text
@@ -20,14 +24,18 @@ pub(crate) fn with_format(text: &mut String, order: &str, sum: u32) {
     text.push_str(&format!("{order},{sum:08x}\n"));
 }
 
-/// The CRC-32 that zip files have: the line as one long binary number, and the remainder of a division.
+/// The CRC-32 that zip files have.
 #[inline(never)]
 pub(crate) fn bit_by_bit(order: &str) -> u32 {
     let mut sum = !0;
     for byte in order.bytes() {
         sum ^= u32::from(byte);
         for _ in 0..8 {
-            sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
+            let odd = sum & 1 == 1;
+            sum >>= 1;
+            if odd {
+                sum ^= 0xedb8_8320;
+            }
         }
     }
     !sum
@@ -42,7 +50,7 @@ pub(crate) fn with_write(text: &mut String, order: &str, sum: u32) {
 // ANCHOR_END: write
 
 // ANCHOR: table
-/// What eight steps make of each value that the lowest byte can have.
+/// What the eight steps make of each byte.
 const TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -50,7 +58,11 @@ const TABLE: [u32; 256] = {
         let mut sum = byte as u32;
         let mut bit = 0;
         while bit < 8 {
-            sum = if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 };
+            let odd = sum & 1 == 1;
+            sum >>= 1;
+            if odd {
+                sum ^= 0xedb8_8320;
+            }
             bit += 1;
         }
         table[byte] = sum;
@@ -84,7 +96,7 @@ fn prepare_all(seed: u64) -> Vec<String> {
 }
 
 /// What is drawn as a flamegraph.
-pub(crate) fn run(seed: u64, line: fn(&mut String, &str, u32)) {
+pub(crate) fn run(seed: u64, line: Line) {
     let orders = prepare_all(seed);
     for _ in 0..20 {
         std::hint::black_box(export(&orders, bit_by_bit, line));
@@ -93,19 +105,16 @@ pub(crate) fn run(seed: u64, line: fn(&mut String, &str, u32)) {
 
 /// Each change by itself: what the share of its step allows, and what was measured.
 pub(crate) fn changes() -> Figure {
-    let checksums = |checksum: fn(&str) -> u32| {
-        Side::new(orders, move |orders| orders.iter().fold(0, |all, order| all ^ checksum(order)))
-    };
-    let lines = |line: fn(&mut String, &str, u32)| {
+    let checksums =
+        |checksum: Checksum| Side::new(orders, move |orders| orders.iter().fold(0, |all, order| all ^ checksum(order)));
+    let lines = |line: Line| {
         Side::new(orders, move |orders| {
             let mut text = String::new();
             orders.iter().for_each(|order| line(&mut text, order, 7));
             text
         })
     };
-    let whole = |checksum: fn(&str) -> u32, line: fn(&mut String, &str, u32)| {
-        Side::new(orders, move |orders| export(orders, checksum, line))
-    };
+    let whole = |checksum: Checksum, line: Line| Side::new(orders, move |orders| export(orders, checksum, line));
     let measured = harness::compare(&[
         Step::new("a table for the checksum", checksums(bit_by_bit), checksums(by_table)),
         Step::new("write! instead of format!", lines(with_format), lines(with_write)),
@@ -122,13 +131,6 @@ pub(crate) fn changes() -> Figure {
         );
         row
     });
-    let columns = [
-        "change",
-        "share of its step",
-        "the whole at most",
-        "the step became",
-        "the whole, by Amdahl's law",
-        "the whole, measured",
-    ];
+    let columns = ["change", "step's share", "limit", "step", "whole, expected", "whole, measured"];
     Figure::Table { columns: columns.map(String::from).to_vec(), rows: rows.collect() }
 }

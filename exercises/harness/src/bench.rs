@@ -82,6 +82,7 @@ impl<O: 'static> Side<O> {
                 }
             }
             let took = clock.now().saturating_sub(start) / passes;
+            discard_all(inputs);
             (took, output.expect("one of the inputs was chosen"))
         });
         Self {
@@ -109,6 +110,12 @@ impl<O: 'static> Side<O> {
 #[inline(never)]
 fn prepare_all<I>(inputs: usize, rng: &mut Rng, prepare: &impl Fn(&mut Rng) -> I) -> Vec<I> {
     (0..inputs).map(|_| prepare(rng)).collect()
+}
+
+/// Not inlined for the same reason: to drop the inputs of fast code may take as long as the code itself.
+#[inline(never)]
+fn discard_all<I>(inputs: Vec<I>) {
+    drop(inputs);
 }
 
 /// Draws one figure for the book.

@@ -33,8 +33,9 @@ pub(crate) fn draw(file: &Path, run: impl FnOnce(Instant)) -> Result<(), Box<dyn
         // one is then that of whichever sample came first, and would mislead, so it is left out.
         let called = stack.frames.iter().rev().filter_map(|symbols| symbols.last());
         let names: Vec<_> = called.map(|symbol| plain(&symbol.name())).collect();
-        // What prepares the inputs is not what the learner asked about, and neither is what calls the learner's code.
-        if names.iter().any(|name| name.contains("prepare_all")) {
+        // What prepares and drops the inputs is not what the learner asked about, and neither is what calls the learner's
+        // code.
+        if names.iter().any(|name| name.contains("prepare_all") || name.contains("discard_all")) {
             continue;
         }
         let first = names.iter().rposition(|name| name.starts_with("harness::")).map_or(0, |last| last + 1);

@@ -39,11 +39,16 @@ pub(super) fn measure(course: &Course, exercise: &Exercise) -> Result<()> {
     for name in wanted(course, exercise)? {
         let (title, figure) = match name.strip_prefix(&format!("{slug}-")) {
             Some("verdicts") => ("What each answer scores".to_owned(), verdicts(course, exercise)?),
-            Some("flamegraph-starter") => flamegraph(course, exercise, &starters, "the starter", &name, None)?,
-            Some("flamegraph-solution") => flamegraph(course, exercise, &solutions, "the solution", &name, None)?,
+            Some("flamegraph-starter") => {
+                flamegraph(course, exercise, &starters, &format!("the starter of {slug}"), &name, None)?
+            }
+            Some("flamegraph-solution") => {
+                flamegraph(course, exercise, &solutions, &format!("the solution of {slug}"), &name, None)?
+            }
             Some(other) if other.starts_with("flamegraph-") => {
                 let example = other.trim_start_matches("flamegraph-");
-                flamegraph(course, exercise, &solutions, &example.replace('-', " "), &name, Some(example))?
+                let whose = format!("the {}", example.replace('-', " "));
+                flamegraph(course, exercise, &solutions, &whose, &name, Some(example))?
             }
             Some("cache-starter") => cache_lines(course, exercise, &starters, "the starter")?,
             Some("cache-solution") => cache_lines(course, exercise, &solutions, "the solution")?,
@@ -204,7 +209,7 @@ fn flamegraph(
     fs::create_dir_all(&dir)?;
     let picture = dir.join(&file);
     bench::draw(course, exercise, submission, &picture, example)?;
-    let title = format!("Where {whose} of {} spends its time", exercise.slug);
+    let title = format!("Where {whose} spends its time");
     let widest = widest::boxes(&fs::read_to_string(&picture).with_context(|| picture.display().to_string())?);
     let shares: Vec<_> = widest.iter().map(|(name, share)| format!("{name} {share:.0} %")).collect();
     let alt = format!(
