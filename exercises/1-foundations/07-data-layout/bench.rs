@@ -23,8 +23,11 @@ const _: () = assert!(size_of::<baseline::Order>() == 360);
 
 /// A year. As rows they are larger than any cache that one core can count on.
 const ORDERS: usize = 200_000;
-/// How many are loaded in one input.
-const LOADED: usize = 8_000;
+/// How many are loaded in one input: few enough that the memory for them is at hand, for the system is slow to give more
+/// while others are busy.
+const LOADED: usize = 2_000;
+/// How many different texts there are of each kind among them, at most.
+const TEXTS: usize = 300;
 
 /// Orders without end, of which each is `$like(rng)` but for what the totals read. A macro, because the learner's types and
 /// the baseline's are two.
@@ -89,7 +92,7 @@ macro_rules! loading {
     ($types:ident) => {
         Side::new(
             |rng| {
-                let some: Vec<_> = (0..100).map(|_| inputs::order!($types, rng)).collect();
+                let some: Vec<_> = (0..TEXTS).map(|_| inputs::order!($types, rng)).collect();
                 orders!($types, rng, |rng: &mut Rng| some[rng.usize(..some.len())].clone())
                     .take(LOADED)
                     .collect::<Vec<_>>()
