@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use catalogue::{Finding, Status, number};
+
 use crate::{
     paired::Estimate,
     rounds::{Complete, lacks, read, whole},
     steps::{self, Step},
 };
-use catalogue::{Finding, Status, number};
 
 /// By what factor a ratio of times may be off: another machine, another day.
 const FACTOR: f64 = 1.5;
@@ -95,13 +96,13 @@ fn factor_agrees(written: f64, truth: f64) -> bool {
     written <= truth * FACTOR && written >= truth / FACTOR
 }
 
-/// Whether more pairs would make no difference: of each figure, both ends of its interval agree with what was written, or
-/// neither does.
+/// Whether more pairs would make no difference: of each figure, all of its interval agrees with what was written, or none.
 fn clear(rounds: &[Complete], estimates: &[Estimate]) -> bool {
     rounds.iter().zip(estimates.chunks(2)).all(|(round, truth)| {
-        let shares = truth[0].interval.map(|end| share_agrees(round.share, end));
-        let factors = truth[1].interval.map(|end| factor_agrees(round.times_as_fast(), end));
-        shares[0] == shares[1] && factors[0] == factors[1]
+        let within = |of: &Estimate| [of.interval[0], of.median, of.interval[1]];
+        let shares = within(&truth[0]).map(|truth| share_agrees(round.share, truth));
+        let factors = within(&truth[1]).map(|truth| factor_agrees(round.times_as_fast(), truth));
+        [shares, factors].iter().all(|agree| agree[0] == agree[1] && agree[1] == agree[2])
     })
 }
 
