@@ -13,8 +13,9 @@ mod machine;
 
 /// The gate of `exercise.toml`, as a fraction.
 const TOLERANCE: f64 = 0.15;
-/// The most that our own measurement may differ from the construction before the machine is not to be trusted.
-const WITNESS: f64 = 0.1;
+/// The most that our own measurement may differ from the construction before the machine is not to be trusted. What a run
+/// costs beside its multiplications differs from one processor to another, and with what its neighbours do.
+const WITNESS: f64 = 0.25;
 /// How many answers have to be wrong before one is.
 const ATTEMPTS: usize = 3;
 
@@ -36,35 +37,13 @@ fn main() -> ExitCode {
 /// multiplier busy and a processor cannot hide part of one run behind another.
 #[inline(always)]
 fn work(input: u64, rounds: u32) -> u64 {
-    let mut lanes = lanes(input);
-    (0..rounds).for_each(|_| round(&mut lanes));
-    lanes.iter().fold(0, |all, lane| all ^ lane)
-}
-
-/// Four rounds a turn. A compiler works out a loop beforehand if it knows the input and has no more than a hundred turns to
-/// follow.
-#[inline(always)]
-fn work_by_four(input: u64, turns: u32) -> u64 {
-    let mut lanes = lanes(input);
-    for _ in 0..turns {
-        round(&mut lanes);
-        round(&mut lanes);
-        round(&mut lanes);
-        round(&mut lanes);
+    let mut lanes: [u64; 8] = std::array::from_fn(|lane| input ^ (lane as u64) << 56);
+    for _ in 0..rounds {
+        for lane in &mut lanes {
+            *lane = (*lane ^ 0x2545_f491_4f6c_dd1d).wrapping_mul(0xd134_2543_de82_ef95);
+        }
     }
     lanes.iter().fold(0, |all, lane| all ^ lane)
-}
-
-#[inline(always)]
-fn lanes(input: u64) -> [u64; 8] {
-    std::array::from_fn(|lane| input ^ (lane as u64) << 56)
-}
-
-#[inline(always)]
-fn round(lanes: &mut [u64; 8]) {
-    for lane in lanes {
-        *lane = (*lane ^ 0x2545_f491_4f6c_dd1d).wrapping_mul(0xd134_2543_de82_ef95);
-    }
 }
 
 /// The true ratio of two numbers of rounds. To call the work and to fold its lanes takes about as long as one more.
@@ -145,13 +124,13 @@ fn survives_the_optimiser(t: &mut Trial) -> Outcome {
     }
     worst = worst.max(held(
         t,
-        truth(4 * 98, 4 * 28),
+        truth(56, 16),
         "a function that only computes, on an input that never changes,",
         "What the compiler knows, it computes once, before the loop or before the program runs. \
          `black_box(input)` in every run makes the input something that it cannot know.",
         |_| 7,
-        |input| work_by_four(*input, 28),
-        |input| work_by_four(*input, 98),
+        |input| work(*input, 16),
+        |input| work(*input, 56),
     )?);
     t.measure(worst, "")
 }
@@ -174,7 +153,8 @@ fn held<I: 'static, O: 'static>(
         let mut rng = t.rng.fork();
         let answer = relative_cost(harness::thread_time, || prepare(&mut rng), reference, candidate);
         let off = off_by(answer, truth);
-        if off <= TOLERANCE {
+        // Near enough for any gate; a closer look takes time.
+        if off <= TOLERANCE / 2.0 {
             return Ok(100.0 * off);
         }
         measured = witness(t.rng.u64(..), truth, prepare, reference, candidate);

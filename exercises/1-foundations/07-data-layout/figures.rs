@@ -44,40 +44,55 @@ fn pass(rows: usize, bytes: usize) -> f64 {
 
 /// Two threads add, each to a counter of its own, from side by side to far apart; and one thread alone.
 pub(crate) fn distances() -> Figure {
-    let apart = [8, 16, 32, 48, 56, 64, 80, 96, 120, 128, 192, 256, 512];
-    let each = apart.map(|bytes| (f64::from(bytes), adds(bytes as usize)));
-    let line = |label: &str, which: fn([f64; 2]) -> f64| Series {
+    let mut distances = [8, 16, 32, 48, 56, 64, 80, 96, 120, 128, 192, 256, 512].map(Distance::new);
+    // In turns, so that whatever the machine is at for a while is spread over all of them. On a busy one, it takes longer
+    // until both threads have had a core at the same time often enough.
+    for turn in 0..100 {
+        distances.iter_mut().for_each(Distance::add);
+        if turn >= 9 && distances.iter().all(|distance| distance.beside.len() >= 100) {
+            break;
+        }
+    }
+    let line = |label: &str, times: fn(&Distance) -> &Vec<f64>| Series {
         label: label.into(),
-        points: each.iter().map(|(bytes, times)| [*bytes, which(*times)]).collect(),
+        points: distances.iter().map(|distance| [distance.bytes as f64, median(times(distance).clone())]).collect(),
     };
     Figure::Lines {
         x: Axis { label: "bytes from one counter to the other".into(), log: true },
         y: Axis { label: "time for an add, ns".into(), log: false },
-        series: vec![line("two threads, a counter each", |[_, two]| two), line("one thread alone", |[one, _]| one)],
+        series: vec![
+            line("two threads, a counter each", |distance| &distance.beside),
+            line("one thread alone", |distance| &distance.alone),
+        ],
     }
 }
 
-/// How long an add takes, in nanoseconds: for one thread, and for one of two whose counters are so many bytes apart.
-fn adds(bytes: usize) -> [f64; 2] {
-    let counters: Vec<AtomicU64> = (0..256).map(|_| AtomicU64::new(0)).collect();
-    // The first is where a block of 128 bytes begins.
-    let first = counters.iter().position(|counter| std::ptr::from_ref(counter).addr() % 128 == 0).unwrap_or(0);
-    let [one, other] = [&counters[first], &counters[first + bytes / size_of::<AtomicU64>()]];
-    let mut alone: Vec<f64> = bursts(one, Duration::from_millis(100)).iter().map(Burst::each).collect();
-    let mut beside = Vec::new();
-    // On a busy machine it takes a while until both have a core at the same time.
-    for _ in 0..20 {
-        let (mine, others) = thread::scope(|scope| {
-            let others = scope.spawn(|| bursts(other, Duration::from_millis(500)));
-            (bursts(one, Duration::from_millis(500)), others.join().expect("adding does not panic"))
-        });
-        beside.extend(mine.iter().filter(|burst| burst.is_beside(&others)).map(Burst::each));
-        if beside.len() >= 100 {
-            break;
-        }
+/// Two counters so many bytes apart, and how long adds to the first took, in nanoseconds: with nobody at the second, and
+/// with a thread at it.
+struct Distance {
+    bytes: usize,
+    counters: Vec<AtomicU64>,
+    alone: Vec<f64>,
+    beside: Vec<f64>,
+}
+
+impl Distance {
+    fn new(bytes: usize) -> Self {
+        let counters = (0..256).map(|_| AtomicU64::new(0)).collect();
+        Self { bytes, counters, alone: Vec::new(), beside: Vec::new() }
     }
-    assert!(beside.len() >= 100, "two threads hardly ever ran at the same time; is there a second core?");
-    [median(&mut alone), median(&mut beside)]
+
+    fn add(&mut self) {
+        // The first is where a block of 128 bytes begins.
+        let first = self.counters.iter().position(|counter| std::ptr::from_ref(counter).addr() % 128 == 0).unwrap_or(0);
+        let [one, other] = [&self.counters[first], &self.counters[first + self.bytes / size_of::<AtomicU64>()]];
+        self.alone.extend(bursts(one, Duration::from_millis(20)).iter().map(Burst::each));
+        let (mine, others) = thread::scope(|scope| {
+            let others = scope.spawn(|| bursts(other, Duration::from_millis(100)));
+            (bursts(one, Duration::from_millis(100)), others.join().expect("adding does not panic"))
+        });
+        self.beside.extend(mine.iter().filter(|burst| burst.is_beside(&others)).map(Burst::each));
+    }
 }
 
 /// Some adds in a row, short against the time for which a scheduler lets a thread run.
@@ -98,13 +113,15 @@ impl Burst {
         self.took().as_nanos() as f64 / f64::from(Self::ADDS)
     }
 
-    /// Whether both threads were at it for all of the time. A burst that took so long was not running in between.
+    /// Whether both threads were at it for all of the time. One whose burst took so long, or much longer than the other's,
+    /// was not running in between.
     fn is_beside(&self, others: &[Self]) -> bool {
         const INTERRUPTED: Duration = Duration::from_millis(2);
         let first = others.partition_point(|other| other.to <= self.from);
         let during: Vec<_> = others[first..].iter().take_while(|other| other.from < self.to).collect();
         let both: Duration = during.iter().map(|other| other.to.min(self.to) - other.from.max(self.from)).sum();
-        both > self.took() * 9 / 10 && during.iter().chain([&self]).all(|burst| burst.took() < INTERRUPTED)
+        let alike = |took: Duration| took < self.took() * 2 && self.took() < took * 2 && took < INTERRUPTED;
+        both > self.took() * 9 / 10 && during.iter().all(|other| alike(other.took()))
     }
 }
 
@@ -122,7 +139,8 @@ fn bursts(counter: &AtomicU64, time: Duration) -> Vec<Burst> {
     bursts
 }
 
-fn median(values: &mut [f64]) -> f64 {
+fn median(mut values: Vec<f64>) -> f64 {
+    assert!(!values.is_empty(), "two threads never ran at the same time; is there a second core?");
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
