@@ -22,6 +22,9 @@ use orderflow::telemetry::{Answered, TARGET, TraceContext, Work};
 use tracing::{Event, Level, Subscriber, field::Field};
 use tracing_subscriber::{Layer, filter::Targets, layer::Context, prelude::*};
 
+/// Far more than passes between an answer and the end of the task that it came from.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
 static SPANS: Mutex<Vec<SpanData>> = Mutex::new(Vec::new());
 static WARNINGS: Mutex<Vec<Warning>> = Mutex::new(Vec::new());
 static STATEMENTS: AtomicUsize = AtomicUsize::new(0);
@@ -78,14 +81,29 @@ pub(crate) async fn answer<T>(work: &Work, answering: impl Future<Output = T>) -
     answer
 }
 
-/// The spans of a traced request, once its root has ended: every other ends before.
+/// The spans of a traced request, once it is answered and nothing more of it ends for a moment: a task that it has waited
+/// for ends its own span just after it has told what it found.
 pub(crate) async fn spans(request: &str) -> Vec<SpanData> {
+    spans_when(request, 1).await
+}
+
+/// The same once there are so many: what is begun in the background ends later than the request.
+pub(crate) async fn spans_when(request: &str, count: usize) -> Vec<SpanData> {
     let start = Instant::now();
+    let (mut seen, mut since) = (0, Instant::now());
     loop {
         let ended = SPANS.lock().unwrap().clone();
         let root = ended.iter().find(|span| text(span, "orderflow.request_id").as_deref() == Some(request));
         if let Some(trace) = root.map(|root| root.span_context.trace_id()) {
-            return ended.into_iter().filter(|span| span.span_context.trace_id() == trace).collect();
+            let of: Vec<_> = ended.into_iter().filter(|span| span.span_context.trace_id() == trace).collect();
+            if of.len() != seen {
+                (seen, since) = (of.len(), Instant::now());
+            }
+            let known = |id| id == SpanId::INVALID || of.iter().any(|span| span.span_context.span_id() == id);
+            let whole = of.len() >= count && of.iter().all(|span| known(span.parent_span_id));
+            if whole && since.elapsed() >= A_MOMENT {
+                return of;
+            }
         }
         assert!(start.elapsed() < Duration::from_mins(1), "waited a minute for the span of {request}");
         tokio::time::sleep(Duration::from_millis(5)).await;

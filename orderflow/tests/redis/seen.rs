@@ -13,23 +13,23 @@ async fn operations_are_steps_of_the_request_that_needs_them() {
     let settings = [("redis.prefix", "seen")];
     let (one, other) = (Node::start(&redis.url(), &settings).await, Node::start(&redis.url(), &settings).await);
     let source = Source::new();
-    let steps = async |node: &Node, request: &str| {
+    let steps = async |node: &Node, request: &str, count: usize| {
         assert!(recorder::answer(&recorder::work(request, true), node.get(&source, 7)).await.is_some());
-        let spans = recorder::spans(request).await;
+        let spans = recorder::spans_when(request, count).await;
         let cache = spans.iter().find(|span| span.name == "cache").unwrap_or(&spans[0]);
         let said = ["cache.hit", "cache.level"].map(|name| recorder::text(cache, name));
         (recorder::tree(&spans), said)
     };
-    let (loaded, said) = steps(&one, "loaded").await;
+    let (loaded, said) = steps(&one, "loaded", 5).await;
     let storing = "    keep an answer\n      redis: store\n";
     assert_eq!(loaded, format!("GET /test\n  cache\n    redis: lookup\n{storing}"));
     assert_eq!(said, [Some("false".to_owned()), None]);
 
-    let (shared, said) = steps(&other, "shared").await;
+    let (shared, said) = steps(&other, "shared", 3).await;
     assert_eq!(shared, "GET /test\n  cache\n    redis: lookup\n");
     assert_eq!(said, ["true", "redis"].map(|word| Some(word.to_owned())));
 
-    let (kept, said) = steps(&other, "kept").await;
+    let (kept, said) = steps(&other, "kept", 1).await;
     assert_eq!(kept, "GET /test\n");
     assert_eq!(said, [Some("true".to_owned()), None]);
 }
