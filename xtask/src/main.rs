@@ -94,8 +94,11 @@ enum Verb {
     /// A flamegraph of your code and, where allocations count, a table of them; or the cache misses
     Profile {
         /// Exercise, as `cargo xtask list` names it
+        // The places are said, since completions change an argument, which moves it behind the others.
+        #[arg(index = 1)]
         slug: String,
         /// Whose allocations the table is about; without it, those of the first check that measures any
+        #[arg(index = 2)]
         check: Option<String>,
         /// Do not open the flamegraph
         #[arg(long)]
