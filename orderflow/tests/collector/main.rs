@@ -27,7 +27,7 @@ fn places(ports: [u16; 3], beyond: &str) -> String {
     format!(
         "receivers:\n  otlp:\n    protocols:\n      grpc:\n        endpoint: {grpc}\n      http:\n        endpoint: {http}\n\
          processors:\n  tail_sampling:\n    decision_wait: 1s\n\
-         exporters:\n  otlp:\n    endpoint: {beyond}\n\
+         exporters:\n  otlp:\n    endpoint: {beyond}\n    compression: none\n\
          extensions:\n  health_check:\n    endpoint: {health}\n\
          service:\n  telemetry:\n    metrics:\n      level: none\n"
     )
