@@ -2,9 +2,9 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use crate::course::TestCourse;
@@ -22,13 +22,19 @@ fn executable(path: &Path, text: &str) {
     assert!(process.wait().unwrap().success());
 }
 
-/// Ends the command with the test.
-struct Started(Child);
+/// Ends the command with the test, and the book, which writes into the course as it ends: nobody may do so when the next
+/// test clears it away.
+struct Started {
+    command: Child,
+    /// Is open for as long as one of the two runs.
+    output: BufReader<ChildStdout>,
+}
 
 impl Drop for Started {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.command.kill();
+        let _ = self.command.wait();
+        let _ = io::copy(&mut self.output, &mut io::sink());
     }
 }
 
@@ -50,9 +56,11 @@ fn start(course: &TestCourse, arguments: &[&str]) -> (Started, String) {
     let mut command = Command::new(xtask);
     command.arg("start").args(arguments).current_dir(course.path("")).env_remove("CARGO_MANIFEST_DIR");
     command.env("CARGO", course.path("cargo")).env("BOOK_ENDED", course.path("ended"));
-    let mut started = Started(command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap());
+    let mut command = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let output = BufReader::new(command.stdout.take().unwrap());
+    let mut started = Started { command, output };
     let mut said = String::new();
-    BufReader::new(started.0.stdout.take().unwrap()).read_line(&mut said).unwrap();
+    started.output.read_line(&mut said).unwrap();
     (started, said)
 }
 
@@ -72,8 +80,8 @@ fn the_book_ends_with_a_command_that_was_killed() {
     let course = TestCourse::fresh();
     let (mut started, said) = start(&course, &[]);
     assert!(said.starts_with("Book"), "{said}");
-    started.0.kill().unwrap();
-    started.0.wait().unwrap();
+    started.command.kill().unwrap();
+    started.command.wait().unwrap();
     let began = std::time::Instant::now();
     while !course.path("ended").exists() {
         assert!(began.elapsed().as_secs() < 30, "the book goes on although nobody is left to show it to");
