@@ -18,11 +18,12 @@ mod log;
 mod paired;
 mod report;
 mod rounds;
+mod side;
 mod steps;
 mod suite;
 mod trial;
 
-pub use bench::{Bench, Side, paired_ratio};
+pub use bench::Bench;
 pub use catalogue::evidence;
 pub use clock::thread_time;
 #[cfg(feature = "standalone")]
@@ -34,6 +35,7 @@ pub use fastrand::Rng;
 pub use heap::{Heap, Meter, heap, heap_metered};
 pub use paired::Estimate;
 pub use report::Report;
+pub use side::{Side, paired_ratio};
 pub use steps::{Measured, Step, compare};
 pub use suite::Checks;
 pub use trial::{Expectation, Failed, Outcome, Trial};

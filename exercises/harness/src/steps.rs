@@ -5,14 +5,16 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::{
-    bench::{Amount, Side},
     clock::Clock,
     paired::{self, Estimate},
+    side::{Amount, Side, pair},
 };
 
 /// What one sample of the second version should take at least: it may be hundreds of times as fast as the first.
 const SAMPLE: Duration = Duration::from_millis(1);
 const MOST_PASSES: f64 = 1_000.0;
+/// The baseline's, and the submission's.
+const CLOCKS: [Clock; 2] = [Clock::Thread, Clock::Process];
 
 /// A part of a program in two versions, the baseline's and the submission's, which give equal results and leave their
 /// input as it was.
@@ -23,8 +25,9 @@ pub struct Step {
     time: Box<Pair>,
 }
 
-/// Times both versions on inputs from a seed, the second one first if asked, and says whether the results were equal.
-type Pair = dyn Fn(u64, [Amount; 2], bool) -> ([Duration; 2], bool);
+/// Times both versions on inputs from a seed, the second one first if asked, in nanoseconds, and says whether the results
+/// were equal.
+type Pair = dyn Fn(u64, [Amount; 2], bool) -> ([f64; 2], bool);
 
 impl Step {
     /// A step from its two versions.
@@ -32,21 +35,14 @@ impl Step {
         let sides = std::rc::Rc::new([before, after]);
         let also = sides.clone();
         let amounts = move |seed| {
-            let inputs = also[0].inputs_a_sample(Clock::Thread, seed);
-            let once = Amount { inputs, passes: 1 };
-            let (took, _) = (also[1].time)(seed, once, Clock::Process);
+            let once = Amount::once(also[0].inputs_a_sample(CLOCKS[0], seed));
+            let (took, _) = (also[1].time)(seed, once, CLOCKS[1]);
             let passes = (SAMPLE.as_secs_f64() / took.as_secs_f64().max(1e-9)).clamp(1.0, MOST_PASSES);
-            [once, Amount { inputs, passes: passes as u32 }]
+            [once, Amount { passes: passes as u32, ..once }]
         };
-        let time = move |seed, amounts: [Amount; 2], swapped| {
-            let time = |side: usize, clock| (sides[side].time)(seed, amounts[side], clock);
-            let (before, after) = if swapped {
-                let after = time(1, Clock::Process);
-                (time(0, Clock::Thread), after)
-            } else {
-                (time(0, Clock::Thread), time(1, Clock::Process))
-            };
-            ([before.0, after.0], before.1 == after.1)
+        let time = move |seed, amounts, swapped| {
+            let (times, [before, after]) = pair(&sides, CLOCKS, seed, amounts, swapped);
+            (times, before == after)
         };
         Self { name, amounts: Box::new(amounts), time: Box::new(time) }
     }
@@ -79,8 +75,7 @@ pub(crate) fn measure(
                 if !equal {
                     differs = Some(step.name);
                 }
-                // A clock that did not move would divide by zero; it means less than a nanosecond.
-                times.push(took.map(|took| took.as_nanos().max(1) as f64 / amounts[0].inputs as f64));
+                times.push(took.map(|took| took / amounts[0].inputs as f64));
             }
             figures(&times)
         },
