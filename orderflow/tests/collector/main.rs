@@ -2,7 +2,7 @@
 //! `cargo xtask test collector` runs this, and builds the program where Go is present.
 
 #[path = "../telemetry/process.rs"]
-#[allow(dead_code, reason = "other suites use the rest of it")]
+#[expect(dead_code, reason = "the telemetry suite uses the rest of it")]
 mod process;
 
 use std::{

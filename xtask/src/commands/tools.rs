@@ -1,12 +1,9 @@
 //! Tests that need a program which few machines have. It is found, or built by Go; where neither can be, `test` leaves the
 //! step out unless it is asked for.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::{start, test::in_course};
 use crate::{course::Course, grade::find_program, stop::Stop};
@@ -20,30 +17,28 @@ pub(super) struct Tool {
     variable: &'static str,
     /// Where whoever has no Go can get it.
     home: &'static str,
-    /// Go's arguments, which put it below the directory of [`Tool::built`].
+    /// Go's arguments, which put it into the directory where they are run, or into GOBIN.
     go: &'static [&'static str],
+    /// What it is to be made of, below the root of the course.
+    config: Option<&'static str>,
 }
 
-/// Some three minutes of two processors.
 pub(super) const K6: Tool = Tool {
     step: "k6",
     program: "k6",
     variable: "K6",
     home: "https://grafana.com/docs/k6",
     go: &["install", "go.k6.io/k6@v1.0.0"],
+    config: None,
 };
 
-/// As many again.
 pub(super) const COLLECTOR: Tool = Tool {
     step: "collector",
     program: "otelcol",
     variable: "OTELCOL",
     home: "https://opentelemetry.io/docs/collector",
-    go: &[
-        "run",
-        "go.opentelemetry.io/collector/cmd/builder@v0.160.0",
-        "--config=orderflow/deploy/observability/collector-build.yaml",
-    ],
+    go: &["run", "go.opentelemetry.io/collector/cmd/builder@v0.160.0"],
+    config: Some("orderflow/deploy/observability/collector-build.yaml"),
 };
 
 impl Tool {
@@ -73,15 +68,19 @@ impl Tool {
             let next = format!("Install it from {home}, or Go from https://go.dev, which builds it.");
             return Err(Stop::usage(format!("{program} is missing, and Go, which could build it, is too"), next).into());
         }
-        println!("building {program}: {}", self.go.last().unwrap_or(&""));
+        println!("building {program}: go {}", self.go.join(" "));
         // Absolute, which Go insists on.
         let built = std::path::absolute(self.built(course))?;
+        fs::create_dir_all(&built).with_context(|| built.display().to_string())?;
         let mut go = Command::new("go");
-        go.args(self.go).env("GOBIN", &built).current_dir(course.root());
-        let path: &Path = &built.join(program);
+        go.args(self.go).env("GOBIN", &built).current_dir(&built);
+        if let Some(config) = self.config {
+            go.arg("--config").arg(std::path::absolute(course.root().join(config))?);
+        }
+        let path = built.join(program);
         if !start::foreground(&mut go)? || !path.is_file() {
             return Err(Stop::usage(format!("{program} cannot be built"), "Go's message above says why.").into());
         }
-        Ok(path.to_path_buf())
+        Ok(path)
     }
 }
