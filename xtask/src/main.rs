@@ -157,9 +157,8 @@ enum Verb {
     },
     /// Measure what the book shows: every number, plot and flamegraph of it (for authors)
     ///
-    /// On a machine that does nothing else. An exercise takes one to three minutes; load and scale ten minutes each, once
-    /// OrderFlow is built, and they need its servers; runner a quarter of an hour; trial some four minutes for each exercise.
-    /// Without a name all of it is made, in this order, which takes two hours for eight exercises.
+    /// On a machine that does nothing else: load and scale need OrderFlow's servers too. Without a name all of it is made,
+    /// in this order, which takes hours: `trial` alone gives some hundreds of verdicts on each exercise.
     Evidence {
         /// An exercise, load, scale, runner, or trial; without it, all of them
         name: Option<String>,

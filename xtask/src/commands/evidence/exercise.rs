@@ -16,8 +16,7 @@ use crate::{
         cache,
         evidence::widest,
     },
-    compile::{self, Built},
-    compose::{self, Purpose},
+    compose::Purpose,
     course::Course,
     grade::{self, Options},
     state,
@@ -105,7 +104,7 @@ type Named = (String, String, Figure);
 
 /// What `bench.rs` and `checks.rs` draw: of the reference solution, and of others beside it where answers are compared.
 fn figures(course: &Course, exercise: &Exercise, solutions: &Submission) -> Result<Vec<Named>> {
-    let binaries = built(course, exercise, solutions)?;
+    let binaries = bench::build(course, exercise, solutions, Purpose::Grade)?;
     let mut figures: Vec<Named> = drawn(exercise, &binaries.bench)?;
     for (name, title, wrong, figure) in drawn::<Compared>(exercise, &binaries.checks)? {
         let figure = if wrong.is_empty() { figure } else { compared(course, exercise, &name, &wrong, figure)? };
@@ -128,7 +127,8 @@ fn compared(course: &Course, exercise: &Exercise, figure: &str, wrong: &[String]
     let others = std::iter::once(Submission::starters(&course.catalogue)).chain(wrong);
     let mut lines = Vec::new();
     for submission in others {
-        let figures: Vec<Compared> = drawn(exercise, &built(course, exercise, &submission)?.checks)?;
+        let figures: Vec<Compared> =
+            drawn(exercise, &bench::build(course, exercise, &submission, Purpose::Grade)?.checks)?;
         let own = figures.into_iter().find_map(|(name, .., own)| (name == figure).then_some(own));
         lines.extend(named(own.context("every answer draws the same figures")?, &answer(&submission.name))?.2);
     }
@@ -147,15 +147,6 @@ fn named(figure: Figure, name: &str) -> Result<(Axis, Axis, Vec<Series>)> {
 fn answer(submission: &str) -> String {
     let one = submission.strip_suffix('s').filter(|_| !submission.contains('/')).unwrap_or(submission);
     one.replace("wrong/", "wrong: ").replace('-', " ")
-}
-
-fn built(course: &Course, exercise: &Exercise, submission: &Submission) -> Result<compile::Binaries> {
-    let files = submission.files(exercise).map_err(|fault| Stop::broken(fault, "Restore it from the repository."))?;
-    let composed = compose::compose(course, exercise, &files, &submission.variant, Purpose::Grade)?;
-    match compile::build(course, exercise, &composed, false)? {
-        Built::Yes(binaries) => Ok(binaries),
-        Built::No(errors) => Err(Stop::broken(format!("{} does not compile", submission.name), errors).into()),
-    }
 }
 
 /// Each measuring check's figure, for the starter, the solution and every wrong answer.
