@@ -20,19 +20,29 @@ struct Part {
     places: &'static [&'static str],
     /// What is missing without it.
     purpose: &'static str,
-    /// Whether learners need it, or only whoever runs `cargo xtask test`.
-    learners: bool,
+    need: Need,
     debian: &'static str,
     elsewhere: &'static str,
 }
 
-const PARTS: [Part; 12] = [
+/// Who needs a part.
+#[derive(Clone, Copy)]
+enum Need {
+    /// Whoever learns here.
+    Everyone,
+    /// Whoever runs `cargo xtask test`.
+    Tests,
+    /// Whoever asks for what this command measures. No test fails without it.
+    Command(&'static str),
+}
+
+const PARTS: [Part; 13] = [
     Part {
         name: "C linker",
         programs: &["cc", "gcc", "clang", "link.exe"],
         places: &[],
         purpose: "linking every Rust program",
-        learners: true,
+        need: Need::Everyone,
         debian: "gcc libc6-dev",
         elsewhere: "macOS: xcode-select --install. Windows: the C++ build tools of Visual Studio",
     },
@@ -41,7 +51,7 @@ const PARTS: [Part; 12] = [
         programs: &["git", "git.exe"],
         places: &[],
         purpose: "naming the commit that evidence was measured at",
-        learners: false,
+        need: Need::Tests,
         debian: "git",
         elsewhere: "https://git-scm.com",
     },
@@ -50,7 +60,7 @@ const PARTS: [Part; 12] = [
         programs: &["chromium", "chromium-browser", "google-chrome"],
         places: &[],
         purpose: "testing the book in a real browser",
-        learners: false,
+        need: Need::Tests,
         debian: "chromium",
         elsewhere: "https://www.chromium.org",
     },
@@ -59,7 +69,7 @@ const PARTS: [Part; 12] = [
         programs: &["chromedriver"],
         places: &[],
         purpose: "steering that browser",
-        learners: false,
+        need: Need::Tests,
         debian: "chromium-driver",
         elsewhere: "the version that belongs to your Chromium",
     },
@@ -76,7 +86,7 @@ const PARTS: [Part; 12] = [
             "/Applications/Postgres.app/Contents/Versions/*/bin",
         ],
         purpose: "testing OrderFlow on the database that it runs on in production",
-        learners: false,
+        need: Need::Tests,
         debian: "postgresql",
         elsewhere: "Fedora: dnf install postgresql-server postgresql-contrib. macOS: brew install postgresql@17",
     },
@@ -85,7 +95,7 @@ const PARTS: [Part; 12] = [
         programs: &["pgbouncer"],
         places: &SERVERS,
         purpose: "testing OrderFlow behind a pool that its instances share",
-        learners: false,
+        need: Need::Tests,
         debian: "pgbouncer",
         elsewhere: "Fedora: dnf install pgbouncer. macOS: brew install pgbouncer",
     },
@@ -94,7 +104,7 @@ const PARTS: [Part; 12] = [
         programs: &["redis-server"],
         places: &SERVERS,
         purpose: "testing OrderFlow's shared cache and its outages",
-        learners: false,
+        need: Need::Tests,
         debian: "redis-server",
         elsewhere: "Fedora: dnf install redis. macOS: brew install redis",
     },
@@ -108,7 +118,7 @@ const PARTS: [Part; 12] = [
             "/usr/local/opt/rabbitmq/sbin",
         ],
         purpose: "testing OrderFlow's queues and their outages",
-        learners: false,
+        need: Need::Tests,
         debian: "rabbitmq-server",
         elsewhere: "Fedora: dnf install rabbitmq-server. macOS: brew install rabbitmq",
     },
@@ -117,7 +127,7 @@ const PARTS: [Part; 12] = [
         programs: &["nginx"],
         places: &SERVERS,
         purpose: "testing OrderFlow behind a proxy",
-        learners: false,
+        need: Need::Tests,
         debian: "nginx",
         elsewhere: "Fedora: dnf install nginx. macOS: brew install nginx",
     },
@@ -126,7 +136,7 @@ const PARTS: [Part; 12] = [
         programs: &["haproxy"],
         places: &SERVERS,
         purpose: "testing OrderFlow behind a load balancer",
-        learners: false,
+        need: Need::Tests,
         debian: "haproxy",
         elsewhere: "Fedora: dnf install haproxy. macOS: brew install haproxy",
     },
@@ -136,7 +146,7 @@ const PARTS: [Part; 12] = [
         programs: &["prometheus"],
         places: &SERVERS,
         purpose: "testing OrderFlow's numbers, its dashboards and its alerts",
-        learners: false,
+        need: Need::Tests,
         debian: "prometheus",
         elsewhere: "Fedora: dnf install golang-github-prometheus. macOS: brew install prometheus",
     },
@@ -146,22 +156,20 @@ const PARTS: [Part; 12] = [
         programs: &["amtool"],
         places: &SERVERS,
         purpose: "testing whom OrderFlow's alerts reach",
-        learners: false,
+        need: Need::Tests,
         debian: "prometheus-alertmanager",
         elsewhere: "https://prometheus.io/download, both programs of it in PATH",
     },
+    Part {
+        name: "Valgrind",
+        programs: &["valgrind"],
+        places: &[],
+        purpose: "counting cache lines",
+        need: Need::Command("cargo xtask profile SLUG --cache"),
+        debian: "valgrind",
+        elsewhere: "Fedora: dnf install valgrind. There is none for Windows, nor for a recent macOS",
+    },
 ];
-
-/// What nothing fails without.
-const VALGRIND: Part = Part {
-    name: "Valgrind",
-    programs: &["valgrind"],
-    places: &[],
-    purpose: "counting cache lines",
-    learners: false,
-    debian: "valgrind",
-    elsewhere: "Fedora: dnf install valgrind. There is none for Windows, nor for a recent macOS",
-};
 
 /// Where servers are that a user's PATH may lack: Debian's place, and Homebrew's on both kinds of Mac.
 const SERVERS: [&str; 5] =
@@ -223,18 +231,15 @@ pub(crate) fn run(course: &Course) -> Result<Exit> {
             line(true, true, &format!("{}: {}", part.name, path.display()));
             continue;
         }
-        complete &= !part.learners;
+        let (needed, who) = match part.need {
+            Need::Everyone => (true, String::new()),
+            Need::Tests => (false, "; only `cargo xtask test` needs it".into()),
+            Need::Command(command) => (false, format!("; only `{command}` needs it")),
+        };
+        complete &= !needed;
         packages.push(part.debian);
-        let who = if part.learners { "" } else { "; only `cargo xtask test` needs it" };
-        line(false, part.learners, &format!("{}, for {}{who}", part.name, part.purpose));
+        line(false, needed, &format!("{}, for {}{who}", part.name, part.purpose));
         println!("         Debian: apt-get install {}. Elsewhere: {}.", part.debian, part.elsewhere);
-    }
-    if let Some(path) = found(&VALGRIND) {
-        line(true, false, &format!("{}: {}", VALGRIND.name, path.display()));
-    } else {
-        let Part { name, purpose, debian, elsewhere, .. } = VALGRIND;
-        line(false, false, &format!("{name}, for {purpose}; only `cargo xtask profile SLUG --cache` needs it"));
-        println!("         Debian: apt-get install {debian}. Elsewhere: {elsewhere}.");
     }
     for exercise in course.exercises()? {
         for need in &exercise.spec.needs {
@@ -255,7 +260,10 @@ pub(crate) fn run(course: &Course) -> Result<Exit> {
 /// Installs what tests need and this machine lacks, where that is allowed: on continuous integration, as root, on Debian.
 /// Elsewhere tests that lack something say so themselves.
 pub(crate) fn provide() -> Result<()> {
-    let missing: Vec<_> = PARTS.iter().filter(|part| found(part).is_none()).collect();
+    let missing: Vec<_> = PARTS
+        .iter()
+        .filter(|part| matches!(part.need, Need::Everyone | Need::Tests) && found(part).is_none())
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
