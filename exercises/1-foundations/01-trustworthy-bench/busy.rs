@@ -92,14 +92,14 @@ pub(crate) fn samples() -> Figure {
         let runs = 10_f64.powf(f64::from(step) / 4.0).round();
         let error = |_| {
             let machine = Machine::busy(&mut rng);
-            let sample = |side: usize, cost: f64| {
+            let sample = |cost: f64| {
                 let start = machine.now();
-                machine.run(side, runs * cost);
+                machine.run(runs * cost);
                 (machine.now() - start).as_secs_f64()
             };
             let pair = |_| {
-                let reference = sample(0, RUN);
-                sample(1, RUN * f64::from(TRUTH)) / reference
+                let reference = sample(RUN);
+                sample(RUN * f64::from(TRUTH)) / reference
             };
             let mut ratios: Vec<f64> = (0..PAIRS).map(pair).collect();
             ratios.sort_by(f64::total_cmp);

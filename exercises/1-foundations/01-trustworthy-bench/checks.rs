@@ -2,7 +2,7 @@
 //! what a run takes are simulated, so that a verdict does not depend on how busy yours is. `bench.rs` goes on with real
 //! code and a real clock.
 
-use std::process::ExitCode;
+use std::{cell::Cell, process::ExitCode};
 
 use harness::{Failed, Outcome, Trial};
 use trustworthy_bench::relative_cost;
@@ -27,9 +27,15 @@ fn quiet_machine(t: &mut Trial) -> Outcome {
         let micros = 10.0 + 30.0 * t.rng.f64();
         let truth = ratio(t);
         let machine = Machine::quiet();
-        let answer = steady(&machine, 1e3 * micros, truth);
-        if machine.runs().contains(&0) {
-            let [reference, candidate] = machine.runs();
+        let [reference, candidate] = [Cell::new(0_u64), Cell::new(0)];
+        let run = |runs: &Cell<u64>, micros: f64| {
+            runs.update(|runs| runs + 1);
+            machine.run(1e3 * micros);
+        };
+        let answer =
+            relative_cost(|| machine.now(), || (), |()| run(&reference, micros), |()| run(&candidate, truth * micros));
+        let [reference, candidate] = [reference, candidate].map(Cell::into_inner);
+        if reference == 0 || candidate == 0 {
             return Err(Failed::because(format!(
                 "`reference` was run {reference} times and `candidate` {candidate} times, and the answer was {answer:.3}. \
                  What was not run was not measured."
@@ -56,12 +62,8 @@ fn short_runs(t: &mut Trial) -> Outcome {
         let nanos = 15.0 + 25.0 * t.rng.f64();
         let truth = ratio(t);
         let machine = Machine::coarse();
-        let answer = relative_cost(
-            || machine.now(),
-            || t.rng.u32(..),
-            |_| machine.run(0, nanos),
-            |_| machine.run(1, truth * nanos),
-        );
+        let answer =
+            relative_cost(|| machine.now(), || t.rng.u32(..), |_| machine.run(nanos), |_| machine.run(truth * nanos));
         if !near(answer, truth) {
             return Err(Failed::because(format!(
                 "A run of `reference` takes {nanos:.0} ns, one of `candidate` {truth:.3} times that; the clock ticks every \
@@ -86,8 +88,8 @@ fn every_input(t: &mut Trial) -> Outcome {
         let answer = relative_cost(
             || machine.now(),
             || rng.f64() < dear_share,
-            |_| machine.run(0, reference),
-            |is_dear| machine.run(1, if *is_dear { dear } else { cheap }),
+            |_| machine.run(reference),
+            |is_dear| machine.run(if *is_dear { dear } else { cheap }),
         );
         if !near(answer, truth) {
             return Err(Failed::because(format!(
@@ -113,7 +115,9 @@ fn busy_machine(t: &mut Trial) -> Outcome {
     for _ in 0..COMPARISONS {
         let micros = 20.0 + 30.0 * t.rng.f64();
         let truth = ratio(t);
-        let answer = steady(&Machine::busy(&mut t.rng), 1e3 * micros, truth);
+        let machine = Machine::busy(&mut t.rng);
+        let run = |micros: f64| machine.run(1e3 * micros);
+        let answer = relative_cost(|| machine.now(), || (), |()| run(micros), |()| run(truth * micros));
         if !near(answer, truth) {
             wrong.push((micros, truth, answer));
         }
@@ -138,11 +142,6 @@ const A_CLOCK: &str = "Are both timed, by `now` and by no other clock, over the 
 /// A true ratio, as often below 1 as above.
 fn ratio(t: &mut Trial) -> f64 {
     4_f64.powf(2.0 * t.rng.f64() - 1.0)
-}
-
-/// The answer where each run of a side takes as long as the next.
-fn steady(machine: &Machine, nanos: f64, truth: f64) -> f64 {
-    relative_cost(|| machine.now(), || (), |()| machine.run(0, nanos), |()| machine.run(1, truth * nanos))
 }
 
 /// No answer at all, NaN, is near nothing.

@@ -20,8 +20,6 @@ pub(crate) struct Machine {
     reading: f64,
     /// `None` where a bench has the processor for itself.
     others: Option<Others>,
-    /// How often each side was run.
-    runs: [Cell<u64>; 2],
 }
 
 /// What else the machine does.
@@ -35,7 +33,7 @@ struct Others {
 impl Machine {
     /// Nobody else is there, and the clock is exact and costs nothing.
     pub(crate) fn quiet() -> Self {
-        Self { time: Cell::new(0.0), tick: 1.0, reading: 0.0, others: None, runs: Default::default() }
+        Self { time: Cell::new(0.0), tick: 1.0, reading: 0.0, others: None }
     }
 
     /// Its clock ticks ten million times a second, and takes a while to read.
@@ -58,23 +56,12 @@ impl Machine {
 
     /// What the clock shows.
     pub(crate) fn now(&self) -> Duration {
-        self.pass(self.reading);
+        self.run(self.reading);
         Duration::from_nanos(((self.time.get() / self.tick).floor() * self.tick) as u64)
     }
 
-    /// One run, of the reference (0) or the candidate (1), that takes so long at the best pace.
-    pub(crate) fn run(&self, side: usize, nanos: f64) {
-        self.runs[side].update(|runs| runs + 1);
-        self.pass(nanos);
-    }
-
-    /// How often the reference and the candidate were run.
-    #[allow(dead_code, reason = "only the checks ask")]
-    pub(crate) fn runs(&self) -> [u64; 2] {
-        self.runs.each_ref().map(Cell::get)
-    }
-
-    fn pass(&self, nanos: f64) {
+    /// Runs something that takes so long at the best pace.
+    pub(crate) fn run(&self, nanos: f64) {
         let Some(others) = &self.others else {
             self.time.update(|time| time + nanos);
             return;
