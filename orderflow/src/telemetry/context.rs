@@ -38,6 +38,12 @@ impl TraceContext {
         Self { span: SpanId::from_bytes(fastrand::u64(1..).to_be_bytes()), ..self }
     }
 
+    /// As OpenTelemetry has it, of a span in this process or, `remote`, in another.
+    pub(super) fn span_context(self, remote: bool) -> SpanContext {
+        let flags = if self.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
+        SpanContext::new(self.trace, self.span, flags, remote, TraceState::NONE)
+    }
+
     /// Its text, without an allocation.
     pub fn text(self) -> [u8; Self::LENGTH] {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
@@ -92,13 +98,6 @@ impl FromStr for TraceContext {
 impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(str::from_utf8(&self.text()).expect("digits and dashes"))
-    }
-}
-
-impl From<TraceContext> for SpanContext {
-    fn from(context: TraceContext) -> Self {
-        let flags = if context.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
-        SpanContext::new(context.trace, context.span, flags, true, TraceState::NONE)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use opentelemetry::{
     Context, InstrumentationScope, KeyValue,
-    trace::{SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceState},
+    trace::{SpanId, SpanKind, Status, TraceContextExt},
 };
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use tracing::Span;
@@ -52,7 +52,7 @@ impl Answered<'_> {
             attributes.push(KeyValue::new("cache.hit", true));
         }
         SpanData {
-            span_context: context(work.trace()),
+            span_context: work.trace().span_context(false),
             parent_span_id: parent.map_or(SpanId::INVALID, |parent| parent.span),
             parent_span_is_remote: parent.is_some(),
             span_kind: SpanKind::Server,
@@ -69,17 +69,11 @@ impl Answered<'_> {
     }
 }
 
-/// Of a span in this process.
-fn context(of: TraceContext) -> SpanContext {
-    let flags = if of.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
-    SpanContext::new(of.trace, of.span, flags, false, TraceState::NONE)
-}
-
 /// Begins a step of what the current task works for. It is a part of the step that it is taken in; where that is none, of the
 /// request.
 pub fn step(begin: impl FnOnce() -> Span) -> Span {
-    let request = Work::with(|work| work.request().is_some().then(|| work.trace())).flatten();
-    let _below = request.map(|request| Context::new().with_remote_span_context(context(request)).attach());
+    let request = Work::with(|work| work.request().is_some().then(|| work.trace().span_context(false))).flatten();
+    let _below = request.map(|request| Context::new().with_remote_span_context(request).attach());
     begin()
 }
 
@@ -91,7 +85,7 @@ mod tests {
     use super::*;
     use crate::{
         step,
-        telemetry::{Recent, Search, export::Spans, span, start},
+        telemetry::{Recent, Search, export::Exporter, span, start},
     };
 
     #[tokio::test]
@@ -99,7 +93,7 @@ mod tests {
         let (parent, root) = (TraceContext::root(true), TraceContext::root(true));
         let ours = parent.child();
         let recent = Recent::new(10, Duration::from_hours(1));
-        let spans = Spans::keeping(recent.clone());
+        let spans = Exporter::spans(None, recent.clone());
         let subscriber = tracing_subscriber::registry().with(vec![start::traces_kept(recent.clone())]);
         let _until_then = tracing::subscriber::set_default(subscriber);
         for (context, parent, status, kept) in [

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use opentelemetry::{
     Context,
-    trace::{SpanContext, SpanId, TraceContextExt, TraceId},
+    trace::{SpanId, TraceContextExt, TraceId},
 };
 use opentelemetry_sdk::trace::{IdGenerator, RandomIdGenerator};
 use tracing::{Span, info_span};
@@ -35,7 +35,7 @@ impl IdGenerator for Ids {
 /// or task, if there is one. It must not have been entered yet.
 pub fn begin(span: Span, context: TraceContext, parent: Option<TraceContext>) -> Span {
     let above =
-        parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(SpanContext::from(parent)));
+        parent.map_or_else(Context::new, |parent| Context::new().with_remote_span_context(parent.span_context(true)));
     // Without the layer there is no span to begin.
     if span.set_parent(above).is_ok() {
         CHOSEN.set(Some(context));

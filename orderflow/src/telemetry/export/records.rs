@@ -35,12 +35,6 @@ pub struct Spans {
 }
 
 impl Spans {
-    /// Keeps spans and sends none.
-    #[cfg(test)]
-    pub(in crate::telemetry) fn keeping(recent: Recent) -> Self {
-        Self { recent, queue: None }
-    }
-
     /// Takes the span of a request. It is sent if it is traced, and kept if that is wanted.
     pub fn answered(&self, request: &Answered<'_>, kept: bool) {
         let queue = self.queue.as_ref().filter(|_| request.work.trace().sampled);
