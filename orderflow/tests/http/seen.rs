@@ -1,6 +1,9 @@
 //! What is seen of requests from outside: where they stand in a trace, and what is counted of them, whatever becomes of them.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -373,6 +376,30 @@ async fn what_failed_or_was_slow_is_kept_without_a_trace_too() {
     assert_eq!(request.await.unwrap().status, 200);
     let kept = slow.recent().traces(&Search { limit: 10, ..Search::default() });
     assert!(kept.iter().any(|found| found.trace.status() == Some(200)), "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_brings_no_more_traces_of_a_route_than_are_kept() {
+    let settings = [("telemetry.traces_ratio", "1"), ("telemetry.traces_kept", "3"), ("telemetry.slow_request", "1h")];
+    // Seconds are counted from when the service was made. What takes longer than one shows nothing, and is done again.
+    for _ in 0..20 {
+        let began = Instant::now();
+        let stage = Stage::with(&settings).await;
+        let mut came = Vec::new();
+        for id in 1..=6 {
+            came.push(trace(&stage.get(&format!("/api/products/{id}")).await).trace);
+        }
+        let other = trace(&stage.get("/api/stats").await).trace;
+        let found = stage.recent().traces(&Search { limit: 10, ..Search::default() });
+        if began.elapsed() > Duration::from_secs(1) {
+            continue;
+        }
+        // Three have room: the last of them is another route's, and before it the second's fourth was not let in.
+        let kept: Vec<_> = found.iter().map(|found| found.id).collect();
+        assert_eq!(kept, [other, came[2], came[1]]);
+        return;
+    }
+    panic!("seven requests never fitted into a second");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
