@@ -28,7 +28,7 @@ pub(crate) enum Verb {
 
 pub(crate) fn run(course: &Course, verb: &Verb) -> Result<Exit> {
     let Verb::Analyze { rest } = verb;
-    let programs = build(course, &[("orderflow-analyze", "orderflow-analyze")])?;
+    let programs = build(course, &["orderflow-analyze"])?;
     // In the directory of whoever asks, as OrderFlow looks for its orderflow.toml.
     let mut group = Group::spawn(Command::new(&programs[0]).args(rest).stdin(Stdio::null()))?;
     let status = group.child.wait()?;

@@ -37,12 +37,12 @@ pub(crate) fn run(course: &Course, arguments: &Arguments) -> Result<Exit> {
     match arguments.what.as_str() {
         "compare" => Ok(Exit::passed(foreground(&mut compare(course, &arguments.rest)?)?)),
         "list" => {
-            let programs = build(course, &[("orderflow-load", "orderflow-load")])?;
+            let programs = build(course, &["orderflow-load"])?;
             Ok(Exit::passed(foreground(Command::new(&programs[0]).arg("list"))?))
         }
         scenario if wants_service => on_a_fresh_service(course, scenario, &arguments.rest),
         scenario => {
-            let programs = build(course, &[("orderflow-load", "orderflow-load")])?;
+            let programs = build(course, &["orderflow-load"])?;
             let mut generator = Command::new(&programs[0]);
             Ok(Exit::passed(foreground(generator.args(["run", scenario]).args(&arguments.rest))?))
         }
@@ -51,15 +51,7 @@ pub(crate) fn run(course: &Course, arguments: &Arguments) -> Result<Exit> {
 
 /// The comparison with the bare peer, built and ready to run.
 pub(crate) fn compare(course: &Course, rest: &[String]) -> Result<Command> {
-    let programs = build(
-        course,
-        &[
-            ("orderflow-compare", "orderflow-compare"),
-            ("orderflow", "orderflow"),
-            ("orderflow-compare", "bare_peer"),
-            ("orderflow-compare", "trivial_server"),
-        ],
-    )?;
+    let programs = build(course, &["orderflow-compare", "orderflow", "bare_peer", "trivial_server"])?;
     let mut command = Command::new(&programs[0]);
     for (option, program) in ["--orderflow", "--bare-peer", "--trivial-server"].iter().zip(&programs[1..]) {
         command.arg(option).arg(program);
@@ -70,7 +62,7 @@ pub(crate) fn compare(course: &Course, rest: &[String]) -> Result<Command> {
 
 /// Starts OrderFlow on an embedded database of its own and loads it. The reports stay in `.course/load/`.
 fn on_a_fresh_service(course: &Course, scenario: &str, rest: &[String]) -> Result<Exit> {
-    let programs = build(course, &[("orderflow", "orderflow"), ("orderflow-load", "orderflow-load")])?;
+    let programs = build(course, &["orderflow", "orderflow-load"])?;
     let directory = course.root().join(STATE_DIR).join("load");
     let data = directory.join("data");
     emptied(&data)?;
@@ -88,17 +80,21 @@ fn on_a_fresh_service(course: &Course, scenario: &str, rest: &[String]) -> Resul
     Ok(Exit::passed(passed))
 }
 
-/// Builds programs as they are measured, optimised, and gives their paths. Each is a package and a program of it.
-pub(super) fn build(course: &Course, targets: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
+/// The packages of all that is run optimised. Cargo chooses the features of what they depend on for all packages that it is
+/// given at once: given these every time, it builds each dependency once, whichever command comes first.
+const OPTIMISED: [&str; 6] =
+    ["orderflow", "orderflow-load", "orderflow-compare", "orderflow-analyze", "orderflow-servers", "orderflow-stack"];
+
+/// Builds programs of [`OPTIMISED`] as they are measured, and gives their paths.
+pub(super) fn build(course: &Course, programs: &[&str]) -> Result<Vec<PathBuf>> {
     let mut build = cargo();
     build.args(["build", "--release"]).arg("--target-dir").arg(&course.target).current_dir(course.root());
-    for (package, name) in targets {
-        build.args(["--package", package, "--bin", name]);
-    }
+    build.args(OPTIMISED.iter().flat_map(|package| ["--package", package]));
+    build.args(programs.iter().flat_map(|program| ["--bin", program]));
     if !foreground(&mut build)? {
         return Err(Stop::broken("the programs do not build", "Cargo's errors above say why.").into());
     }
     let release = course.target.join("release");
-    let path = |(_, name): &(&str, &str)| release.join(name).with_extension(std::env::consts::EXE_EXTENSION);
-    Ok(targets.iter().map(path).collect())
+    let path = |name: &&str| release.join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    Ok(programs.iter().map(path).collect())
 }

@@ -18,11 +18,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(course: &Course, arguments: &Arguments) -> Result<Exit> {
     let up = arguments.rest.first().is_some_and(|verb| verb == "up");
-    let mut targets = vec![("orderflow-stack", "orderflow-stack")];
-    if up {
-        targets.push(("orderflow", "orderflow"));
-    }
-    let programs = build(course, &targets)?;
+    let programs = build(course, if up { &["orderflow-stack", "orderflow"][..] } else { &["orderflow-stack"] })?;
     let mut stack = Command::new(&programs[0]);
     stack.args(&arguments.rest).arg("--state").arg(course.root().join(STATE_DIR).join("stack"));
     if up {

@@ -169,7 +169,7 @@ fn wanted<'a>(limits: &'a Limits, names: &[String]) -> Result<Vec<(&'a str, Shap
 fn programs(course: &Course, from: Option<&Path>) -> Result<Programs> {
     const NAMES: [&str; 4] = ["orderflow", "orderflow-load", "orderflow-servers", "orderflow-analyze"];
     let paths = match from {
-        None => build(course, &NAMES.map(|name| (name, name)))?,
+        None => build(course, &NAMES)?,
         Some(directory) => {
             // They are started in directories of their own, where a relative path means something else.
             let path = |name: &&str| {
