@@ -118,6 +118,11 @@ fn a_stack_comes_up_heals_and_leaves_nothing() {
             && asked("/api/v1/alertmanagers").contains("/api/v2/alerts")
     });
 
+    // Statements are counted.
+    let mut psql = Command::new("psql");
+    psql.args([access["database"].as_str().unwrap(), "-Atc", "SELECT count(*) > 0 FROM pg_stat_statements"]);
+    assert_eq!(said(&psql.output().unwrap()).trim(), "t");
+
     // An order by way of each proxy becomes a mail.
     let key = access["api_key"].as_str().unwrap();
     for (proxy, name) in [("nginx_internal", "one"), ("haproxy_internal", "two")] {

@@ -157,7 +157,11 @@ fn databases(board: &Board, orderflow: &OrderFlow, orders: u32) -> Result<(Postg
     board.part("postgres", String::new(), None);
     board.part("replica", String::new(), None);
     let postgres = Postgres::own(&Settings::default().with("max_connections", "300"))?;
-    postgres.psql(&format!("CREATE DATABASE {DATABASE}"))?;
+    // Statements are counted, where the system has what counts them, so that `db analyze` can tell of slow ones.
+    postgres.psql(&format!(
+        "CREATE DATABASE {DATABASE};\n\\connect {DATABASE}\n\
+         SELECT format('CREATE EXTENSION %I', name) FROM pg_available_extensions WHERE name = 'pg_stat_statements' \\gexec"
+    ))?;
     orderflow.fill(&postgres.url(DATABASE), orders)?;
     up(board, "postgres", format!("postgres://127.0.0.1:{}/{DATABASE}", postgres.port()), Some(postgres.dir()));
     let replica = postgres.replica()?;
