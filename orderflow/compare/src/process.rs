@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Seek},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::mpsc,
@@ -23,17 +23,25 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// Starts a program and waits for the first line of its output that holds an address.
+    /// Starts a program and waits for the first line of its output that holds an address. What it logs goes into a file,
+    /// away from the findings, and is told if it does not start.
     pub(crate) fn start(mut command: Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
+        let mut log = tempfile::tempfile().context("no file for a log")?;
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(log.try_clone().context("no file for a log")?)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
         let output = child.stdout.take().context("the output is a pipe")?;
         let mut program = Self { child, url: String::new() };
-        program.url = address(output).with_context(|| format!("{name} did not say where it listens"))?;
+        program.url = address(output).with_context(|| {
+            let mut said = Vec::new();
+            let read = log.rewind().and_then(|()| log.read_to_end(&mut said));
+            let said = if read.is_ok() { String::from_utf8_lossy(&said).trim().to_owned() } else { String::new() };
+            format!("{name} did not say where it listens, but:\n{said}\n")
+        })?;
         Ok(program)
     }
 
@@ -81,7 +89,7 @@ fn address(output: ChildStdout) -> Result<String> {
     match receiver.recv_timeout(START) {
         Ok(url) => Ok(url),
         Err(mpsc::RecvTimeoutError::Timeout) => bail!("nothing for {} s", START.as_secs()),
-        Err(mpsc::RecvTimeoutError::Disconnected) => bail!("it ended; its own message is above"),
+        Err(mpsc::RecvTimeoutError::Disconnected) => bail!("it ended"),
     }
 }
 
