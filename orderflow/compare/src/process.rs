@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 /// How long a program may take until it says where it listens. A large database may have to be opened first.
 const START: Duration = Duration::from_mins(1);
@@ -36,11 +36,12 @@ impl Program {
             .with_context(|| format!("cannot start {name}"))?;
         let output = child.stdout.take().context("the output is a pipe")?;
         let mut program = Self { child, url: String::new() };
-        program.url = address(output).with_context(|| {
+        program.url = address(output).map_err(|error| {
             let mut said = Vec::new();
-            let read = log.rewind().and_then(|()| log.read_to_end(&mut said));
-            let said = if read.is_ok() { String::from_utf8_lossy(&said).trim().to_owned() } else { String::new() };
-            format!("{name} did not say where it listens, but:\n{said}\n")
+            let _ = log.rewind().and_then(|()| log.read_to_end(&mut said));
+            let said = String::from_utf8_lossy(&said);
+            let log = if said.is_empty() { String::new() } else { format!("; its log:\n{}", said.trim_end()) };
+            anyhow!("{name} did not say where it listens: {error}{log}")
         })?;
         Ok(program)
     }
