@@ -26,6 +26,9 @@ const SOLUTION_CLEARS: f64 = 1.3;
 /// A starter misses its gates by this factor at least, so that doing nothing never passes on a lucky one.
 const STARTER_MISSES: f64 = 0.7;
 
+/// How often it asks again for a verdict that was inconclusive.
+const MOST_AGAIN: u32 = 2;
+
 /// `wrong.toml`: an answer that must be refused.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,7 +62,8 @@ pub(crate) fn run(course: &Course, slug: Option<&str>, part: Option<u32>, repeat
     let _alone = state::one_at_a_time(course)?;
     for exercise in exercises {
         let start = std::time::Instant::now();
-        let mut verifier = Verifier { course, exercise, repeat, faults: Vec::new(), nearest: BTreeMap::new() };
+        let mut verifier =
+            Verifier { course, exercise, repeat, faults: Vec::new(), again: 0, nearest: BTreeMap::new() };
         verifier.files();
         verifier.starter()?;
         verifier.solution()?;
@@ -70,6 +74,9 @@ pub(crate) fn run(course: &Course, slug: Option<&str>, part: Option<u32>, repeat
         println!("{word}  {:<24} {:.1} s", exercise.slug, start.elapsed().as_secs_f64());
         for (figure, clearance) in &verifier.nearest {
             println!("       {figure:<44} {clearance:>9.2} x its gate");
+        }
+        if verifier.again > 0 {
+            println!("       asked again, since a verdict was inconclusive: {} times", verifier.again);
         }
         for fault in &verifier.faults {
             println!("       {fault}");
@@ -91,6 +98,8 @@ struct Verifier<'a> {
     exercise: &'a Exercise,
     repeat: u32,
     faults: Vec<String>,
+    /// How often a verdict was inconclusive and asked for once more.
+    again: u32,
     /// For each measuring check, how near starter and solution came to its gate at worst.
     nearest: BTreeMap<String, f64>,
 }
@@ -100,7 +109,22 @@ impl Verifier<'_> {
         self.faults.push(what.into());
     }
 
+    /// What is inconclusive asks to be checked again, and is. With `--repeat` every verdict counts as it comes: then it is
+    /// their number that is of interest.
     fn grade(&mut self, submission: &Submission) -> Result<Report> {
+        let mut report = self.grade_once(submission)?;
+        let inconclusive = |report: &Report| report.checks.iter().any(|check| check.status == Status::Inconclusive);
+        for _ in 0..MOST_AGAIN {
+            if self.repeat > 1 || !inconclusive(&report) {
+                break;
+            }
+            self.again += 1;
+            report = self.grade_once(submission)?;
+        }
+        Ok(report)
+    }
+
+    fn grade_once(&mut self, submission: &Submission) -> Result<Report> {
         interrupt::check()?;
         let bar = spinner();
         bar.set_message(format!("{} {}", self.exercise.slug, submission.name));

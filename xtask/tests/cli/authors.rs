@@ -54,6 +54,23 @@ fn a_right_answer_that_is_refused_is_named() {
 }
 
 #[test]
+fn what_is_inconclusive_is_asked_again_but_for_where_verdicts_are_counted() {
+    let course = TestCourse::fresh();
+    let asked = course.path("asked");
+    let begin = "fn text_unchanged(t: &mut Trial) -> Outcome {";
+    let first = format!(
+        "{begin}\n    if std::fs::File::create_new({asked:?}).is_ok() {{\n        \
+         return Err(harness::Failed::inconclusive(\"not yet\"));\n    }}\n"
+    );
+    course.change("checks.rs", begin, &first);
+    course.xtask(&["verify", SLUG]).exits(0).says("was inconclusive: 1 times");
+    fs::remove_file(&asked).unwrap();
+    course.xtask(&["verify", SLUG, "--repeat", "2"]).exits(1).says("starter: text-unchanged is inconclusive, not pass");
+    course.change("checks.rs", ".is_ok()", ".is_err()");
+    course.xtask(&["verify", SLUG]).exits(1).says("starter: text-unchanged is inconclusive, not pass");
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let course = TestCourse::fresh();
     fs::remove_file(course.path(&format!("{SOLUTION}/why.md"))).unwrap();
