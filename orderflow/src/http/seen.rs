@@ -168,11 +168,12 @@ impl Drop for Seen<'_> {
         let Self { eye, route, status, parent, ref work, .. } = *self;
         let (took, trace) = (self.came.elapsed(), work.trace());
         if let Some((numbers, metrics)) = self.numbers {
-            numbers.in_flight.dec();
             numbers.count(route, status_index(status), metrics);
             let exemplar = trace.sampled.then(|| TraceLabel { trace_id: trace.trace.to_string() });
             numbers.duration.observe(took.as_secs_f64(), exemplar, None);
             numbers.statements.observe(f64::from(work.statements()));
+            // Last: what is under way no more has been counted.
+            numbers.in_flight.dec();
         }
         let remarkable = status >= 500 || took >= eye.slow;
         if trace.sampled || eye.traces && remarkable {
