@@ -9,6 +9,7 @@ mod customers;
 mod description;
 mod encodings;
 mod headers;
+mod kept;
 mod keys;
 mod limits;
 mod lists;
