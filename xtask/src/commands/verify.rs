@@ -76,7 +76,7 @@ pub(crate) fn run(course: &Course, slug: Option<&str>, part: Option<u32>, repeat
             println!("       {figure:<44} {clearance:>9.2} x its gate");
         }
         if verifier.again > 0 {
-            println!("       asked again, since a verdict was inconclusive: {} times", verifier.again);
+            println!("       inconclusive verdicts, asked for again: {}", verifier.again);
         }
         for fault in &verifier.faults {
             println!("       {fault}");
