@@ -102,14 +102,16 @@ pub(crate) fn good_day(fleet: &Fleet) {
 /// What goes wrong, one thing after the other, each until it is seen, and mended afterwards.
 pub(crate) fn bad_day(fleet: &Fleet) {
     let mut client = fleet.client();
-    // Redis is silent, so that it is left alone.
+    // Redis is silent, so that it is left alone. All ask at once: two seconds later the connection is taken for broken, and
+    // then nobody is refused by the circuit any more.
     fleet.redis.pause().unwrap();
+    let stranger = || {
+        // What nobody has asked for yet is in no cache's memory.
+        fleet.client().get(&format!("/api/products/{}", 1_000 + COUNTED.fetch_add(1, Ordering::Relaxed)));
+    };
     let open = "max(max_over_time(circuit_state{name=\"redis\"}[10m])) == 2";
     fleet.until_shown(&format!("{open} and on() circuit_refusals_total{{name=\"redis\"}} > 0"), || {
-        // What nobody has asked for yet is in no cache's memory.
-        for _ in 0..20 {
-            client.get(&format!("/api/products/{}", 1_000 + COUNTED.fetch_add(1, Ordering::Relaxed)));
-        }
+        thread::scope(|scope| (0..20).for_each(|_| drop(scope.spawn(stranger))));
     });
     fleet.redis.resume().unwrap();
 
