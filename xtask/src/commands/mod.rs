@@ -15,6 +15,7 @@ pub(crate) mod new;
 pub(crate) mod service;
 pub(crate) mod stack;
 pub(crate) mod start;
+mod suites;
 pub(crate) mod test;
 mod tools;
 pub(crate) mod trial;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     commands::{
-        doctor, evidence, start,
+        doctor, evidence, start, suites,
         tools::{COLLECTOR, K6},
         verify,
     },
@@ -110,12 +110,17 @@ const TESTED: [&str; 10] = [
 ];
 
 fn tests(course: &Course) -> Result<bool> {
-    let mut command =
-        in_course(course, &["test", "--profile", "course", "--no-fail-fast", "--features", "catalogue/schema"]);
+    let command = |of: &[&str]| {
+        let mut command =
+            in_course(course, &["test", "--profile", "course", "--no-fail-fast", "--features", "catalogue/schema"]);
+        command.args(TESTED.iter().flat_map(|package| ["--package", package])).args(of);
+        command
+    };
     // The stack's tests start the service as it was built for its own tests. Built by itself it has other features, and all
     // that it depends on would be built once more.
-    command.env("STACK_TEST_PROGRAM", course.target.join("course/orderflow"));
-    start::foreground(command.args(TESTED.iter().flat_map(|package| ["--package", package])))
+    let service = ("STACK_TEST_PROGRAM", course.target.join("course/orderflow"));
+    let programs = suites::run(course, command(&[]), &[service])?;
+    Ok(start::foreground(&mut command(&["--doc"]))? && programs)
 }
 
 fn docs(course: &Course) -> Result<bool> {
