@@ -1,5 +1,5 @@
-//! The workspace's own test programs, two at a time. Most of them wait for a server, a browser or a clock for half of their
-//! time, which `cargo test`, that runs one program after the other, would wait for as well.
+//! The workspace's own test programs, two at a time: many of them wait for a server, a browser or a clock, and `cargo test`,
+//! which runs one program after the other, would wait with them.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::{
@@ -45,9 +45,7 @@ pub(super) fn run(course: &Course, mut command: Command, with: &[(&str, PathBuf)
     if !built {
         return Ok(false);
     }
-    let mut suites: Vec<_> = lines.iter().filter_map(|line| suite(line)).collect();
-    // The command line's tests grade whole courses, which takes the longest. Begun last, they would run alone at the end.
-    suites.sort_by_key(|suite| !suite.dir.ends_with("xtask"));
+    let suites = suites(&lines)?;
 
     let outputs = course.target.join("suites");
     fs::create_dir_all(&outputs).with_context(|| outputs.display().to_string())?;
@@ -110,6 +108,16 @@ impl Suite {
     }
 }
 
+/// The test programs that cargo's messages are about, in the order in which they are begun. That there are none is an error:
+/// it would look as if all had passed.
+fn suites(messages: &[String]) -> Result<Vec<Suite>> {
+    let mut suites: Vec<_> = messages.iter().filter_map(|message| suite(message)).collect();
+    ensure!(!suites.is_empty(), "cargo names no test program that it has built");
+    // The command line's tests grade whole courses, which takes the longest. Begun last, they would run alone at the end.
+    suites.sort_by_key(|suite| !suite.dir.ends_with("xtask"));
+    Ok(suites)
+}
+
 /// The test program that one of cargo's messages is about.
 fn suite(message: &str) -> Option<Suite> {
     #[derive(Deserialize)]
@@ -136,14 +144,27 @@ fn suite(message: &str) -> Option<Suite> {
 mod tests {
     use super::*;
 
+    fn of(package: &str, test: bool, executable: &str) -> String {
+        format!(
+            r#"{{"reason":"compiler-artifact","manifest_path":"/course/{package}/Cargo.toml","target":{{"kind":["test"],
+            "name":"store"}},"profile":{{"opt_level":"0","test":{test}}},"executable":{executable},"fresh":true}}"#
+        )
+    }
+
+    fn message(test: bool, executable: &str) -> String {
+        of("orderflow", test, executable)
+    }
+
+    #[test]
+    fn the_longest_is_begun_first_and_none_at_all_is_an_error() {
+        let messages = [of("orderflow", true, r#""/a""#), of("xtask", true, r#""/b""#), of("book", true, r#""/c""#)];
+        let begun: Vec<_> = suites(&messages).unwrap().into_iter().map(|suite| suite.program).collect();
+        assert_eq!(begun, [Path::new("/b"), Path::new("/a"), Path::new("/c")]);
+        assert!(suites(&[message(false, r#""/target/store""#), "no message of cargo's".into()]).is_err());
+    }
+
     #[test]
     fn only_test_programs_are_run() {
-        let message = |test: bool, executable: &str| {
-            format!(
-                r#"{{"reason":"compiler-artifact","manifest_path":"/course/orderflow/Cargo.toml","target":{{"kind":["test"],
-                "name":"store"}},"profile":{{"opt_level":"0","test":{test}}},"executable":{executable},"fresh":true}}"#
-            )
-        };
         let store =
             Suite { dir: "/course/orderflow".into(), target: "store".into(), program: "/target/store-1".into() };
         assert_eq!(suite(&message(true, r#""/target/store-1""#)), Some(store));
