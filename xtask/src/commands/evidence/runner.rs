@@ -151,7 +151,7 @@ impl Clone {
             let at_most = EDITS.iter().find(|(of, _)| of == slug).map_or(EDIT, |(_, at_most)| *at_most);
             for edit in 0..ROUNDS {
                 writeln!(OpenOptions::new().append(true).open(&source)?, "// edit {edit}")?;
-                let what = format!("edit to verdict, every check and gate of {slug}");
+                let what = format!("edit to verdict: {slug}");
                 figures.add(&what, at_most, "s", self.timed(&["check", slug])?.1);
             }
         }
