@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -30,6 +30,18 @@ pub(crate) struct Binaries {
     pub(crate) bench: PathBuf,
 }
 
+impl Binaries {
+    fn copy_to(&mut self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)?;
+        for (program, name) in [(&mut self.checks, "checks"), (&mut self.bench, "bench")] {
+            let copy = dir.join(name).with_extension(std::env::consts::EXE_EXTENSION);
+            fs::copy(&*program, &copy)?;
+            *program = copy;
+        }
+        Ok(())
+    }
+}
+
 /// What came of a build.
 pub(crate) enum Built {
     /// It compiles.
@@ -46,9 +58,17 @@ struct Stamp {
     binaries: Binaries,
 }
 
-/// Builds both programs of a composed package.
-pub(crate) fn build(course: &Course, exercise: &Exercise, composed: &Composed, colour: bool) -> Result<Built> {
-    let stamp = composed.dir.join("built.json");
+/// Builds both programs of a composed package. With `kept`, copies of them stay under that name when the package is composed
+/// from other files.
+pub(crate) fn build(
+    course: &Course,
+    exercise: &Exercise,
+    composed: &Composed,
+    kept: Option<&str>,
+    colour: bool,
+) -> Result<Built> {
+    let own = kept.map_or_else(|| composed.dir.clone(), |name| composed.dir.join("kept").join(name));
+    let stamp = own.join("built.json");
     let known = fs::read(&stamp).ok().and_then(|bytes| serde_json::from_slice::<Stamp>(&bytes).ok());
     if let Some(known) = known
         && known.sources == composed.sources
@@ -60,8 +80,11 @@ pub(crate) fn build(course: &Course, exercise: &Exercise, composed: &Composed, c
     }
     // A build that is cut off may have replaced the programs already. They must not be taken for those of the old stamp.
     let _ = fs::remove_file(&stamp);
-    let built = run_cargo(course, exercise, composed, colour)?;
-    if let Built::Yes(binaries) = &built {
+    let mut built = run_cargo(course, exercise, composed, colour)?;
+    if let Built::Yes(binaries) = &mut built {
+        if kept.is_some() {
+            binaries.copy_to(&own).with_context(|| own.display().to_string())?;
+        }
         let stamp_now =
             Stamp { sources: composed.sources.clone(), compiler: compiler(course), binaries: binaries.clone() };
         fs::write(&stamp, serde_json::to_vec(&stamp_now)?).with_context(|| stamp.display().to_string())?;

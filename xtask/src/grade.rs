@@ -81,7 +81,7 @@ fn grade_files(
 ) -> Result<Report> {
     let composed = compose::compose(course, exercise, files, &submission.variant, Purpose::Grade)?;
     watch(Step::Building);
-    let binaries = match compile::build(course, exercise, &composed, options.colour)? {
+    let binaries = match compile::build(course, exercise, &composed, submission.kept.as_deref(), options.colour)? {
         Built::Yes(binaries) => binaries,
         Built::No(errors) => {
             let finding = Finding::new(Status::Error, "It does not compile.");

@@ -38,7 +38,7 @@ pub(super) fn build(
     let composed = compose::compose(course, exercise, &files, &submission.variant, purpose)?;
     let bar = spinner();
     bar.set_message("building (the tools too, the first time)");
-    let built = compile::build(course, exercise, &composed, Paint::stderr().on());
+    let built = compile::build(course, exercise, &composed, submission.kept.as_deref(), Paint::stderr().on());
     bar.finish_and_clear();
     match built? {
         Built::Yes(binaries) => Ok(binaries),

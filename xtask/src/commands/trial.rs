@@ -89,7 +89,7 @@ pub(crate) fn tally(
 
 fn one(course: &Course, exercise: &Exercise, submission: &Submission, tally: &mut Tally) -> Result<()> {
     let report = grade::grade(course, exercise, submission, Options::default(), &mut |_| {})?;
-    let solved = submission.variant == "solution";
+    let solved = submission.name == "solutions";
     tally.verdicts += 1;
     let mut right = true;
     for check in &report.checks {

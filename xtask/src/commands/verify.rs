@@ -89,8 +89,26 @@ pub(crate) fn run(course: &Course, slug: Option<&str>, part: Option<u32>, repeat
     if faults.is_empty() {
         return Ok(Exit::Pass);
     }
-    println!("\n{} faults. CONTRIBUTING.md says what an exercise must have.", faults.len());
+    let faults = if faults.len() == 1 { "1 fault".into() } else { format!("{} faults", faults.len()) };
+    println!("\n{faults}. CONTRIBUTING.md says what an exercise must have.");
     Ok(Exit::NotPassed)
+}
+
+/// On which side of a gate an answer should be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Clears,
+    Misses,
+}
+
+impl Side {
+    /// Whether a clearance is as far out on this side as another.
+    fn far(self, clearance: f64, least: f64) -> bool {
+        match self {
+            Self::Clears => clearance >= least,
+            Self::Misses => clearance <= least,
+        }
+    }
 }
 
 struct Verifier<'a> {
@@ -100,7 +118,7 @@ struct Verifier<'a> {
     faults: Vec<String>,
     /// How often a verdict was inconclusive and asked for once more.
     again: u32,
-    /// For each measuring check, how near starter and solution came to its gate at worst.
+    /// For each measuring check, how near each kind of answer came to its gate at worst.
     nearest: BTreeMap<String, f64>,
 }
 
@@ -179,7 +197,7 @@ impl Verifier<'_> {
                     }
                 }
             }
-            self.distances(&report, "starter", |clearance| clearance <= STARTER_MISSES);
+            self.distances(&report, "starter", Side::Misses, STARTER_MISSES);
         }
         Ok(())
     }
@@ -191,28 +209,37 @@ impl Verifier<'_> {
             for check in report.checks.iter().filter(|check| check.status != Status::Pass) {
                 self.fault(format!("solution: {} is {}: {}", check.name, check.status.word(), check.message));
             }
-            self.distances(&report, "solution", |clearance| clearance >= SOLUTION_CLEARS);
+            self.distances(&report, "solution", Side::Clears, SOLUTION_CLEARS);
         }
         Ok(())
     }
 
-    fn distances(&mut self, report: &Report, whose: &str, far: impl Fn(f64) -> bool) {
+    /// Notes how far the figures are from the gates on the side where they should be, and that starter and solution keep
+    /// the distance `least`.
+    fn distances(&mut self, report: &Report, whose: &str, side: Side, least: f64) {
         for check in &report.checks {
             let (Some(figure), Some(gate)) = (check.measured, &check.gate) else { continue };
             let lesson = self.exercise.spec.check(&check.name).is_some_and(|spec| spec.lesson);
-            if whose == "starter" && !lesson {
+            if side == Side::Misses && !lesson {
                 continue;
             }
-            let clearance = gate.clearance(figure);
-            if !far(clearance) {
+            let clearance = self.near(&check.name, whose, side, gate.clearance(figure));
+            if !side.far(clearance, least) {
                 self.fault(format!(
                     "{whose}: {} is too near its gate: {figure:.3} against {gate}, a factor of {clearance:.2}",
                     check.name
                 ));
             }
-            let nearest = self.nearest.entry(format!("{}, {whose}", check.name)).or_insert(clearance);
-            *nearest = if whose == "starter" { nearest.max(clearance) } else { nearest.min(clearance) };
         }
+    }
+
+    /// Keeps the clearance of the answer that came nearest, and gives this one's.
+    fn near(&mut self, check: &str, whose: &str, side: Side, clearance: f64) -> f64 {
+        let nearest = self.nearest.entry(format!("{check}, {whose}")).or_insert(clearance);
+        if side.far(*nearest, clearance) {
+            *nearest = clearance;
+        }
+        clearance
     }
 
     /// The answers of one kind, each with what its `<kind>.toml` says.
@@ -247,9 +274,14 @@ impl Verifier<'_> {
             }
             let submission = Submission::answer(&self.course.catalogue, self.exercise, "right", &name);
             for _ in 0..self.repeat {
-                for check in self.grade(&submission)?.checks.iter().filter(|check| check.status != Status::Pass) {
-                    let (check, word, message) = (&check.name, check.status.word(), &check.message);
-                    self.fault(format!("right/{name}: {check} is {word}: {message}"));
+                for check in &self.grade(&submission)?.checks {
+                    if let (Some(figure), Some(gate)) = (check.measured, &check.gate) {
+                        self.near(&check.name, "right answers", Side::Clears, gate.clearance(figure));
+                    }
+                    if check.status != Status::Pass {
+                        let (check, word, message) = (&check.name, check.status.word(), &check.message);
+                        self.fault(format!("right/{name}: {check} is {word}: {message}"));
+                    }
                 }
             }
         }
@@ -273,6 +305,9 @@ impl Verifier<'_> {
         for _ in 0..self.repeat {
             let report = self.grade(&submission)?;
             for check in &report.checks {
+                if let (true, Some(figure), Some(gate)) = (check.name == wrong.expect, check.measured, &check.gate) {
+                    self.near(&check.name, "wrong answers", Side::Misses, gate.clearance(figure));
+                }
                 match check.status {
                     Status::Fail | Status::Error | Status::Limit if check.name == wrong.expect => {
                         if !check.message.contains(&wrong.says) {
