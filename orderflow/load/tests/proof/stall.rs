@@ -28,9 +28,12 @@ fn stalling(delay: Duration) -> Server {
     })
 }
 
+/// Next to nothing of the wait may be missing. A machine that is busy with other things makes it longer, so above there is
+/// room; a wait that is counted twice has none.
+#[track_caller]
 fn close(what: &str, measured_ms: f64, expected_ms: f64) {
-    let error = (measured_ms - expected_ms).abs() / expected_ms;
-    assert!(error < 0.05, "{what} is {measured_ms:.1} ms; the stall makes it {expected_ms:.1} ms");
+    let within = 0.95 * expected_ms..1.5 * expected_ms;
+    assert!(within.contains(&measured_ms), "{what} is {measured_ms:.1} ms; the stall makes it {expected_ms:.1} ms");
 }
 
 fn open(connections: u32, delay: Duration) -> Outcome {
