@@ -58,17 +58,17 @@ fn kept(input: u64, rounds: u32) -> u64 {
 
 fn ranks_them_all(t: &mut Trial) -> Outcome {
     // Far enough apart that whoever is within the tolerance of each has ranked them all.
-    let mut costs = [64, 90, 128, 181, 256_u32].map(|rounds| rounds + t.rng.u32(..5));
+    let mut costs = [128, 180, 256, 362, 512_u32].map(|rounds| rounds + t.rng.u32(..10));
     t.rng.shuffle(&mut costs);
     // To whom set-up is dear everything seems equally dear, so that one must not be.
-    let first = costs.iter().position(|rounds| *rounds >= 128).expect("three of them are");
+    let first = costs.iter().position(|rounds| *rounds >= 256).expect("three of them are");
     costs.swap(0, first);
     let [with_set_up, varying, a, b, c] = costs;
-    let reference_rounds = 64 + t.rng.u32(..5);
+    let reference_rounds = 128 + t.rng.u32(..10);
     let reference = move |input: &u64| kept(*input, reference_rounds);
     let plain = move |rounds| move |input: &u64| kept(*input, rounds);
 
-    let set_up = 500 + t.rng.u32(..100);
+    let set_up = 1_000 + t.rng.u32(..200);
     let with = truth(with_set_up + set_up, reference_rounds + set_up);
     let mut worst = held(
         t,
@@ -98,7 +98,7 @@ fn ranks_them_all(t: &mut Trial) -> Outcome {
             t,
             truth(rounds, reference_rounds),
             "one without any trick",
-            "A run takes a fraction of a microsecond, and so does reading the clock: put many runs between two readings.",
+            "A run takes a microsecond or less, and so does reading the clock: put many runs between two readings.",
             |rng| rng.u64(..),
             reference,
             plain(rounds),
@@ -111,7 +111,7 @@ fn survives_the_optimiser(t: &mut Trial) -> Outcome {
     // The compiler gives up on computing a loop beforehand after a hundred rounds.
     const FIXED: [u32; 2] = [40, 98];
     // Long against what a run costs beside them, which differs from one processor and one build to another.
-    let [reference, most, least] = [120, 320, 50].map(|rounds| rounds + t.rng.u32(..8));
+    let [reference, most, least] = [240, 640, 100].map(|rounds| rounds + t.rng.u32(..16));
     let mut worst: f64 = 0.0;
     for rounds in [most, least] {
         worst = worst.max(held(
