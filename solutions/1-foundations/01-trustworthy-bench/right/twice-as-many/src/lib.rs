@@ -8,6 +8,9 @@ use std::{hint::black_box, time::Duration};
 /// How many runs a sample has, chosen so that the longer one takes about this.
 const SAMPLE: Duration = Duration::from_micros(400);
 
+/// A difference of two samples has the noise of both, so it takes many.
+const PAIRS: usize = 121;
+
 /// How many times as long as `reference` takes does `candidate` take? 2 if it takes twice as long, 0.5 if half.
 pub fn relative_cost<I, O>(
     now: impl Fn() -> Duration,
@@ -29,7 +32,7 @@ pub fn relative_cost<I, O>(
     }
 
     let mut costs = [Vec::new(), Vec::new()];
-    for _ in 0..40 {
+    for _ in 0..PAIRS {
         let inputs = Vec::from_iter((0..3 * half).map(|_| make_input()));
         let (few, many) = inputs.split_at(half);
         let more = |few, many| Duration::saturating_sub(many, few);
