@@ -206,8 +206,8 @@ fn witness<I: 'static, O: 'static>(
     let reference = Side::new(prepare, move |input: &mut I| reference(input));
     let candidate = Side::new(prepare, move |input: &mut I| candidate(input));
     if truth > 1.0 {
-        1.0 / harness::paired_ratio(&[candidate, reference], seed, 0.02).median
+        1.0 / harness::paired_ratio(&[candidate, reference], seed, 0.05).median
     } else {
-        harness::paired_ratio(&[reference, candidate], seed, 0.02).median
+        harness::paired_ratio(&[reference, candidate], seed, 0.05).median
     }
 }

@@ -129,7 +129,8 @@ fn faults(round: &Complete, true_share: f64, true_factor: f64) -> Vec<String> {
         faults.push(format!(
             "Round {n} (line {line}): from `before` {before} to `after` {after}, the step would be {} times as fast. \
              Measured again, it is {} times; written and measured may differ by a factor of {FACTOR}, and more than {ENOUGH} \
-             times counts as that. Both are times of this step alone, in one unit. If you have changed the step since, measure `after` once more.",
+             times counts as that. Both are times of this step alone, in one unit. If you have changed the step since, \
+             measure `after` once more.",
             number(factor),
             number(true_factor),
         ));
