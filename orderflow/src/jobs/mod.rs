@@ -155,7 +155,7 @@ pub trait JobStore: Send + Sync + 'static {
     /// Takes up to so many due notifications for so long, the longest due first. Two workers never get the same one.
     async fn claim(&self, most: u32, lease: Duration) -> Result<Vec<Claimed>>;
 
-    /// Takes one notification that a broker named, if it is due.
+    /// Takes one notification that a broker named, if it is due. That somebody just changes it is no reason not to.
     async fn claim_one(&self, id: NotificationId, lease: Duration) -> Result<Claim>;
 
     /// Records what became of notifications, all of them together. One whose claim has gone to another is left alone. Gives

@@ -4,9 +4,9 @@ use std::{collections::HashSet, time::Duration};
 
 use orderflow::domain::OrderId;
 use orderflow_servers::{Behaviour, Sink};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::{
+    hold::{Hold, WAITING},
     on_both_stores,
     process::Process,
     stage::{LONG, Stage, until},
@@ -19,52 +19,6 @@ on_both_stores!(
     in_the_middle_of_it_all,
     two_processes_share_the_work,
 );
-
-/// Those who wait for a lock in this database.
-const WAITING: &str = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-
-/// Somebody else's transaction.
-enum Hold {
-    Postgres(PgConnection),
-    Sqlite(SqliteConnection),
-}
-
-impl Hold {
-    /// Holds what a PostgreSQL statement locks; with SQLite nobody else can write at all.
-    async fn on(stage: &Stage, lock: &str) -> Self {
-        if let Some(postgres) = &stage.postgres {
-            let mut connection = PgConnection::connect(postgres.url()).await.unwrap();
-            sqlx::raw_sql(AssertSqlSafe(format!("BEGIN; {lock}"))).execute(&mut connection).await.unwrap();
-            Self::Postgres(connection)
-        } else {
-            let mut file = stage.file().await;
-            sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut file).await.unwrap();
-            Self::Sqlite(file)
-        }
-    }
-
-    /// Waits for a statement that this holds up. SQLite has no server to ask: there it is the process that waits.
-    async fn waited_for(&self, stage: &Stage) {
-        if stage.postgres.is_some() {
-            until("a statement waits", async || stage.count(WAITING).await >= 1).await;
-        }
-    }
-
-    /// Lets go when nobody waits any more: a server goes on with the statement of a client that is dead.
-    async fn release_none(self, stage: &Stage) {
-        if stage.postgres.is_some() {
-            stage.ask(&format!("SELECT count(pg_terminate_backend(pid, 60000)) FROM {WAITING}")).await;
-        }
-        self.release().await;
-    }
-
-    async fn release(self) {
-        match self {
-            Self::Postgres(connection) => connection.close().await.unwrap(),
-            Self::Sqlite(file) => file.close().await.unwrap(),
-        }
-    }
-}
 
 /// Orders of a new customer, which nobody has relayed yet.
 async fn orders(stage: &Stage, count: usize) -> Vec<OrderId> {

@@ -5,6 +5,7 @@ mod both;
 mod command;
 mod conformance;
 mod crashing;
+mod hold;
 mod killed;
 mod plans;
 mod process;

@@ -9,6 +9,7 @@ use orderflow::{
 };
 
 use crate::{
+    hold::Hold,
     on_both_stores,
     stage::{LONG, Stage},
 };
@@ -17,6 +18,7 @@ on_both_stores!(
     twenty_relays_make_each_notification_once,
     workers_never_share_a_notification,
     one_that_all_ask_for_goes_to_one,
+    one_that_comes_while_its_confirmation_is_recorded_is_taken,
     settling_in_opposite_order_does_not_deadlock,
 );
 
@@ -75,6 +77,20 @@ async fn one_that_all_ask_for_goes_to_one(stage: Stage) {
     let taken = claims.iter().filter(|claim| matches!(claim, Ok(Claim::Taken(_)))).count();
     let later = claims.iter().filter(|claim| matches!(claim, Ok(Claim::Later))).count();
     assert_eq!((taken, later), (1, 19));
+}
+
+async fn one_that_comes_while_its_confirmation_is_recorded_is_taken(stage: Stage) {
+    stage.notifications(1).await;
+    let id = stage.jobs.unpublished(1, LONG).await.unwrap()[0].id;
+    let recorded =
+        Hold::on(&stage, &format!("UPDATE notifications SET published_at = now() WHERE id = {}", id.0)).await;
+    let jobs = Arc::clone(&stage.jobs);
+    let claim = tokio::spawn(async move { jobs.claim_one(id, LONG).await.unwrap() });
+    recorded.waited_for(&stage).await;
+    recorded.commit().await;
+    let Claim::Taken(claimed) = claim.await.unwrap() else { panic!("it is due") };
+    assert_eq!((claimed.id, claimed.attempt), (id, 1));
+    assert_eq!(stage.count("notifications WHERE published_at IS NOT NULL").await, 0, "no message is left of it");
 }
 
 async fn settling_in_opposite_order_does_not_deadlock(stage: Stage) {

@@ -1,5 +1,5 @@
-//! Notifications in PostgreSQL. Each call is one statement, which takes what it needs and leaves alone what another has
-//! locked, so that any number of workers share the work without waiting for each other.
+//! Notifications in PostgreSQL. Each call is one statement. One that looks for work leaves alone what another has locked, so
+//! that any number of workers share the work without waiting for each other; one that is about certain rows waits for them.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ macro_rules! claim {
         concat!(
             "WITH due AS MATERIALIZED (SELECT id, claim IS NOT NULL AS taken FROM notifications WHERE ",
             $which,
-            " FOR UPDATE SKIP LOCKED
+            "
 ), claimed AS (
   UPDATE notifications SET claim = $3, attempts = attempts + 1, published_at = NULL,
                            due_at = now() + $2::bigint * interval '1 microsecond'
@@ -63,9 +63,15 @@ FROM claimed n LEFT JOIN customers c ON c.id = n.customer_id AND c.deleted_at IS
     };
 }
 
-const CLAIM: Statement =
-    Statement::new("claim", claim!("state = 'queued' AND due_at <= now() ORDER BY due_at, id LIMIT $1"));
-const CLAIM_ONE: Statement = Statement::new("claim one", claim!("id = $1 AND state = 'queued' AND due_at <= now()"));
+const CLAIM: Statement = Statement::new(
+    "claim",
+    claim!("state = 'queued' AND due_at <= now() ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED"),
+);
+// Waits for whoever has the row, which takes as long as a statement. A message often comes while its confirmation is being
+// recorded in that row. Passed over then, it would be acknowledged untaken, and its mark would keep the notification from the
+// broker until it is too old.
+const CLAIM_ONE: Statement =
+    Statement::new("claim one", claim!("id = $1 AND state = 'queued' AND due_at <= now() FOR UPDATE"));
 const WAITS: Statement = Statement::new("waits", "SELECT state = 'queued' FROM notifications WHERE id = $1");
 
 const SETTLE: Statement = Statement::new(
